@@ -1,0 +1,1 @@
+"""How to reach things (``settings``) and what to do about errors (``policy``, the file ``holdfast.yaml``)."""
