@@ -1,1 +1,1 @@
-"""How to reach things (``settings``) and what to do about errors (``policy``, the file ``holdfast.yaml``)."""
+"""How to reach things (``settings``) and what to do about errors (``policy``: holdfast.yaml)."""

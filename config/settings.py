@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address that the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the API listens on.")
     temporal_port: int = Field(7233, ge=1, le=65535, description="The embedded Temporal's port.")
-    temporal_ui_port: int = Field(8233, ge=1, le=65535, description="The embedded Temporal UI's port.")
+    temporal_ui_port: int = Field(
+        8233, ge=1, le=65535, description="The embedded Temporal UI's port."
+    )
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL, as postgresql://user:password@host:port/database."
     )

@@ -1,0 +1,154 @@
+"""Owns the recovery actions and the health check: how a service is restarted, and seen well."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from holdfast.domain.model import Duration, Model, Name
+from holdfast.domain.status_codes import StatusCodes
+from holdfast.domain.template import placeholders, render, render_json, render_url
+from holdfast.errors import InvalidInput
+
+Parameters = Mapping[str, JsonValue]
+
+# A secret stands in the policy file only by reference.
+SecretReference = Annotated[
+    str,
+    Field(
+        pattern=r"^(\$\{[A-Z_][A-Z0-9_]*\}|file:.+)$",
+        description="${ENVIRONMENT_NAME} or file:/path/to/the/secret",
+    ),
+]
+SECRET_IN_TEXT = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+
+_SAFE_ARGUMENT = re.compile(r"[A-Za-z0-9_.:/@=+,%][A-Za-z0-9_.:/@=+,% -]*")
+
+
+class HttpAction(Model):
+    """Asks the service over HTTP.
+
+    Attributes:
+        url: Where, a template.
+        body: A JSON body, its strings templates; none sends none.
+        headers: Header values; ``${NAME}`` is taken from the worker's environment.
+        expect: The statuses that mean it was done.
+        secret: Signs the request (Standard Webhooks).
+        timeout: For one attempt.
+    """
+
+    kind: Literal["http"] = "http"
+    url: str = Field(pattern=r"^https?://")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: JsonValue = None
+    expect: StatusCodes = StatusCodes(codes=("2xx",))
+    secret: SecretReference | None = None
+    timeout: Duration = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _keep_reports_out_of_headers(self) -> Self:
+        for name, value in self.headers.items():
+            if placeholders(SECRET_IN_TEXT.sub("", value)):
+                raise ValueError(f"headers.{name}: a header takes no {{placeholder}} of a report")
+        return self
+
+    def rendered(self, parameters: Parameters) -> Self:
+        """The action with its templates filled in."""
+        body = render_json(self.body, parameters)
+        return self.model_copy(update={"url": render_url(self.url, parameters), "body": body})
+
+
+class CommandAction(Model):
+    """Runs a program of the policy file's ``commands`` on the worker's machine.
+
+    Attributes:
+        command: The program's name in ``commands``: what is not listed there cannot be run.
+        arguments: What is appended to its argument list, each a template.
+    """
+
+    kind: Literal["command"]
+    command: Name
+    arguments: tuple[str, ...] = ()
+
+    def rendered(self, parameters: Parameters) -> Self:
+        """The action with its arguments filled in; a filled-in one cannot pass for an option.
+
+        Raises:
+            InvalidInput: If a value holds characters that programs may take for more than text.
+        """
+
+        def filled(template: str) -> str:
+            argument = render(template, parameters)
+            if argument != template and not _SAFE_ARGUMENT.fullmatch(argument):
+                raise InvalidInput(
+                    f"the argument {template!r} became {argument!r}, which may not be safe: use "
+                    "letters, digits and _.:/@=+,% and do not begin with a dash"
+                )
+            return argument
+
+        return self.model_copy(update={"arguments": tuple(filled(each) for each in self.arguments)})
+
+
+class WorkflowAction(Model):
+    """Runs the user's own Temporal workflow, on their own task queue, in any language.
+
+    Attributes:
+        workflow: The workflow type's name.
+        input: Its one argument, its strings templates.
+        timeout: For the whole run.
+    """
+
+    kind: Literal["run_workflow"]
+    workflow: str = Field(min_length=1, max_length=200)
+    task_queue: str = Field(min_length=1, max_length=200)
+    input: JsonValue = None
+    timeout: Duration = timedelta(minutes=10)
+
+    def rendered(self, parameters: Parameters) -> Self:
+        """The action with its input filled in."""
+        return self.model_copy(update={"input": render_json(self.input, parameters)})
+
+
+RecoveryAction = Annotated[HttpAction | CommandAction | WorkflowAction, Field(discriminator="kind")]
+
+
+class Command(Model):
+    """A program that actions may run, by its argument list; there is no shell.
+
+    Attributes:
+        argv: The program and its first arguments.
+        directory: Where it runs.
+        environment: The whole of its environment but ``PATH``; ``${NAME}`` is the worker's own.
+        timeout: After which its process group is killed.
+    """
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    directory: str | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+    timeout: Duration = timedelta(seconds=60)
+
+
+class HealthCheck(Model):
+    """How to see that a service is well.
+
+    Attributes:
+        url: Asked with GET, a template.
+        expect: The statuses that mean well.
+        timeout: For one request.
+        interval: Between two requests while waiting for health to return.
+        patience: How long to wait for health after an action.
+    """
+
+    url: str = Field(pattern=r"^https?://")
+    expect: StatusCodes = StatusCodes(codes=("2xx",))
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout: Duration = timedelta(seconds=5)
+    interval: Duration = timedelta(seconds=1)
+    patience: Duration = timedelta(seconds=20)
+
+    def rendered(self, parameters: Parameters) -> Self:
+        """The check with its URL filled in."""
+        return self.model_copy(update={"url": render_url(self.url, parameters)})

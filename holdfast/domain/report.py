@@ -1,0 +1,152 @@
+"""Owns the report, one error told by a service, and its fingerprint: when two are the same."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
+
+from holdfast.domain.model import Model, Name
+from holdfast.domain.severity import Severity
+
+MAX_REPORT_BYTES = 64 * 1024
+MAX_CONTEXT_DEPTH = 8
+FINGERPRINT_FRAMES = 3
+
+Category = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+
+# Control characters but tab, line feed and carriage return; PostgreSQL refuses NUL outright.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Report(Model):
+    """One error, as its service told it."""
+
+    service: Name = Field(description="Who reports.", examples=["channels"])
+    error_type: str = Field(
+        min_length=1, max_length=200, description="The exception's class or the error's code."
+    )
+    message: str = Field(min_length=1, max_length=4000)
+    error_bases: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        (), max_length=30, description="The exception's base classes, nearest first."
+    )
+    category: Category | None = None
+    severity: Severity | None = None
+    fingerprint: str | None = Field(
+        None,
+        pattern=r"^[!-~]{1,100}$",
+        description="The reporter's own key for what counts as the same error.",
+    )
+    stack: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+        (), max_length=100, description="Frames, the innermost last."
+    )
+    context: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What recovery actions and people need to know."
+    )
+    labels: dict[str, str] = Field(default_factory=dict, max_length=50)
+    user: str | None = Field(None, max_length=200)
+    trace_id: str | None = Field(None, max_length=200)
+    occurred_at: AwareDatetime | None = Field(
+        None, description="When it happened, with a time zone."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_stores_cannot_keep(self) -> Self:
+        for path, text in _texts(self.model_dump(mode="json"), path="", depth=0):
+            if found := _CONTROL.search(text):
+                raise ValueError(
+                    f"{path}: holds the control character U+{ord(found.group()):04X}; remove it"
+                )
+        return self
+
+
+def _texts(value: JsonValue, *, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Every string in a JSON value with its path; keys count as strings too."""
+    if depth > MAX_CONTEXT_DEPTH + 1:
+        raise ValueError(f"{path}: nested deeper than {MAX_CONTEXT_DEPTH} levels; flatten it")
+    match value:
+        case str():
+            yield path, value
+        case Mapping():
+            for key, inner in value.items():
+                yield path or "key", key
+                yield from _texts(inner, path=f"{path}.{key}" if path else key, depth=depth + 1)
+        case list():
+            for index, inner in enumerate(value):
+                yield from _texts(inner, path=f"{path}.{index}", depth=depth + 1)
+        case _:
+            return
+
+
+# What varies between two tellings of one error, in the order in which it is masked. The idea is
+# Sentry's message parameterisation; the patterns are our own.
+_VARIABLE = (
+    (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"), "<uuid>"),
+    (
+        re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
+        "<time>",
+    ),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<address>"),
+    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "<email>"),
+    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
+    (re.compile(r"\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"), "<hex>"),
+    (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\""), "<value>"),
+    (re.compile(r"-?\d+(?:\.\d+)?"), "<number>"),
+    (re.compile(r"\s+"), " "),
+)
+_LINE_NUMBER = re.compile(r":\d+\)?$")
+
+
+def normalise(message: str) -> str:
+    """Mask what varies in a message (ids, numbers, times, addresses, quoted values)."""
+    for pattern, placeholder in _VARIABLE:
+        message = pattern.sub(placeholder, message)
+    return message.strip().lower()
+
+
+def fingerprint(report: Report) -> str:
+    """Give the stable key of a report's error.
+
+    The reporter's own fingerprint wins. Otherwise it is a hash of service, error type, normalised
+    message and the innermost frames without their line numbers, so that an edit elsewhere in a
+    file does not make an old error new.
+
+    Returns:
+        The reporter's key, or 16 hexadecimal digits.
+    """
+    if report.fingerprint:
+        return report.fingerprint
+    frames = [_LINE_NUMBER.sub("", frame) for frame in report.stack[-FINGERPRINT_FRAMES:]]
+    parts = [report.service, report.error_type, normalise(report.message), *frames]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+class ReportBatch(Model):
+    """Reports of one fingerprint, folded: what one message to an incident carries.
+
+    Attributes:
+        id: The batch's identity, the id of its first intake row; also the update's id, so that
+            telling an incident twice counts once. The batch that opens an incident names it.
+        sample: The latest report in full.
+        count: How many reports were folded, the sample included.
+        first_at: When the first of them was taken.
+        last_at: When the last of them happened.
+    """
+
+    id: str
+    fingerprint: str
+    sample: Report
+    count: int = Field(ge=1)
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow that all batches of this fingerprint go to."""
+        return incident_workflow_id(self.sample.service, self.fingerprint)
+
+
+def incident_workflow_id(service: str, key: str) -> str:
+    """The id of the one open incident workflow of a service's fingerprint."""
+    return f"incident:{service}:{key}"
