@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue
 
 from holdfast.domain.model import Duration, Model, Name
 from holdfast.domain.status_codes import StatusCodes
-from holdfast.domain.template import placeholders, render, render_json, render_url
+from holdfast.domain.template import check_url, placeholders, render, render_json, render_url
 from holdfast.errors import InvalidInput
 
 Parameters = Mapping[str, JsonValue]
@@ -23,6 +23,27 @@ SecretReference = Annotated[
     ),
 ]
 SECRET_IN_TEXT = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+
+_SECRET_NAME = re.compile(r"(authorization|cookie|password|secret|token|api[-_]?key)$", re.I)
+
+
+def _refuse_secrets(values: dict[str, str]) -> dict[str, str]:
+    for name, value in values.items():
+        if _SECRET_NAME.search(name) and not SECRET_IN_TEXT.search(value):
+            raise ValueError(f"{name}: a secret does not belong in this file; refer to it: ${{NAME}}")
+    return values
+
+
+def _refuse_placeholders(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if placeholders(SECRET_IN_TEXT.sub("", value)):
+            raise ValueError(f"{name}: a header takes no {{placeholder}} of a report")
+    return headers
+
+
+Environment = Annotated[dict[str, str], AfterValidator(_refuse_secrets)]
+Headers = Annotated[Environment, AfterValidator(_refuse_placeholders)]
+UrlTemplate = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_url)]
 
 _SAFE_ARGUMENT = re.compile(r"[A-Za-z0-9_.:/@=+,%][A-Za-z0-9_.:/@=+,% -]*")
 
@@ -40,20 +61,13 @@ class HttpAction(Model):
     """
 
     kind: Literal["http"] = "http"
-    url: str = Field(pattern=r"^https?://")
+    url: UrlTemplate
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     body: JsonValue = None
     expect: StatusCodes = StatusCodes(codes=("2xx",))
     secret: SecretReference | None = None
     timeout: Duration = timedelta(seconds=30)
-
-    @model_validator(mode="after")
-    def _keep_reports_out_of_headers(self) -> Self:
-        for name, value in self.headers.items():
-            if placeholders(SECRET_IN_TEXT.sub("", value)):
-                raise ValueError(f"headers.{name}: a header takes no {{placeholder}} of a report")
-        return self
 
     def rendered(self, parameters: Parameters) -> Self:
         """The action with its templates filled in."""
@@ -74,22 +88,22 @@ class CommandAction(Model):
     arguments: tuple[str, ...] = ()
 
     def rendered(self, parameters: Parameters) -> Self:
-        """The action with its arguments filled in; a filled-in one cannot pass for an option.
+        """The action with its arguments filled in; a value cannot pass for an option.
 
         Raises:
             InvalidInput: If a value holds characters that programs may take for more than text.
         """
+        filled = tuple(render(each, parameters, escape=_plain) for each in self.arguments)
+        return self.model_copy(update={"arguments": filled})
 
-        def filled(template: str) -> str:
-            argument = render(template, parameters)
-            if argument != template and not _SAFE_ARGUMENT.fullmatch(argument):
-                raise InvalidInput(
-                    f"the argument {template!r} became {argument!r}, which may not be safe: use "
-                    "letters, digits and _.:/@=+,% and do not begin with a dash"
-                )
-            return argument
 
-        return self.model_copy(update={"arguments": tuple(filled(each) for each in self.arguments)})
+def _plain(value: str) -> str:
+    if not _SAFE_ARGUMENT.fullmatch(value):
+        raise InvalidInput(
+            f"{value!r} may not be safe as an argument: use letters, digits and _.:/@=+,% and "
+            "do not begin with a dash"
+        )
+    return value
 
 
 class WorkflowAction(Model):
@@ -127,7 +141,7 @@ class Command(Model):
 
     argv: tuple[str, ...] = Field(min_length=1)
     directory: str | None = None
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: Environment = Field(default_factory=dict)
     timeout: Duration = timedelta(seconds=60)
 
 
@@ -142,9 +156,9 @@ class HealthCheck(Model):
         patience: How long to wait for health after an action.
     """
 
-    url: str = Field(pattern=r"^https?://")
+    url: UrlTemplate
     expect: StatusCodes = StatusCodes(codes=("2xx",))
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     timeout: Duration = timedelta(seconds=5)
     interval: Duration = timedelta(seconds=1)
     patience: Duration = timedelta(seconds=20)

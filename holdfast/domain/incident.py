@@ -125,7 +125,7 @@ class Incident(Model):
             service=batch.sample.service,
             known_service=plan.known_service,
             fingerprint=batch.fingerprint,
-            title=f"{batch.sample.error_type}: {batch.sample.message.splitlines()[0][:200]}",
+            title=_title(batch.sample),
             category=plan.classification.category,
             severity=plan.classification.severity,
             reason=plan.classification.reason,
@@ -225,10 +225,10 @@ class Incident(Model):
         return self.model_copy(update={"status": IncidentStatus.RECOVERING})
 
     def escalated(self, escalation: Escalating) -> Self:
-        """The incident with people paged."""
-        return self.model_copy(
-            update={"status": IncidentStatus.ESCALATED, "escalation": escalation}
-        )
+        """The incident with people paged; one that is taken or over keeps its status."""
+        over = self.is_acknowledged or self.is_resolved
+        status = self.status if over else IncidentStatus.ESCALATED
+        return self.model_copy(update={"status": status, "escalation": escalation})
 
     def attempting(self, attempt: Attempt) -> Self:
         """The incident with an attempt begun, or the latest one's end noted."""
@@ -276,3 +276,8 @@ class Incident(Model):
             tried=tuple(str(attempt) for attempt in self.attempts[-10:]),
             outlook=outlook,
         )
+
+
+def _title(report: Report) -> str:
+    first = next(iter(report.message.strip().splitlines()), "")
+    return f"{report.error_type}: {first[:200]}"

@@ -11,6 +11,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 _ISO = re.compile(r"-?P(?=.)")
 
+# Ten years: far enough from the end of the calendar that a time plus a duration always exists.
+LONGEST = timedelta(days=3650)
+
 
 class Model(BaseModel):
     """A frozen value. Unknown fields are ignored, so that old workflows decode new messages."""
@@ -33,11 +36,19 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, timedelta) or (isinstance(value, str) and _ISO.match(value)):
         return value
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        parts = _PART.findall(value)
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    raise ValueError(f"expected a duration such as 500ms, 30s, 5m, 1h30m or 2d, got {value!r}")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+        # Here, because a timedelta of more than 2.7 million years is an OverflowError.
+        if seconds > LONGEST.total_seconds():
+            raise ValueError(f"expected a duration of at most {LONGEST.days} days, got {value!r}")
+        return timedelta(seconds=seconds)
+    hint = ""
+    if isinstance(value, int | float):
+        hint = f": a bare number has no unit, write {value}s if seconds are meant"
+    raise ValueError(
+        f"expected a duration such as 500ms, 30s, 5m, 1h30m or 2d, got {value!r}{hint}"
+    )
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0), le=LONGEST)]
 
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]

@@ -113,6 +113,10 @@ class RecoveryRun(Model):
         """Whether a person is among those who asked."""
         return any(request.manual for request in self.requests)
 
+    def serves(self, request_id: str) -> bool:
+        """Whether a request is among those that it is for."""
+        return any(request.id == request_id for request in self.requests)
+
     def outcomes(self, result: RecoveryResult, *, at: datetime) -> tuple[RecoveryOutcome, ...]:
         """One answer for each request."""
         return tuple(
@@ -168,7 +172,7 @@ class RecoveryState(Model):
             return self, Ticket(request_id=request.id, run_id=request.id, status=TicketStatus.KNOWN)
         ahead = ([self.running] if self.running else []) + list(self.queue)
         for place, run in enumerate(ahead):
-            if run.request.key == request.key:
+            if run.request.key == request.key or run.serves(request.id):
                 return self._joined(run, request), Ticket(
                     request_id=request.id, run_id=run.id, status=TicketStatus.SHARED, ahead=place
                 )
@@ -179,7 +183,7 @@ class RecoveryState(Model):
         return self.model_copy(update={"queue": queue}), ticket
 
     def _joined(self, run: RecoveryRun, request: RecoveryRequest) -> Self:
-        if any(each.id == request.id for each in run.requests):
+        if run.serves(request.id):
             return self
         joined = run.model_copy(update={"requests": (*run.requests, request)})
         if run is self.running:
@@ -193,20 +197,26 @@ class RecoveryState(Model):
         Returns:
             The new state, and a refusal when the service's limit forbids the run; the caller
             finishes a refused run with it at once.
+
+        Raises:
+            ValueError: If something runs already, or nothing waits.
         """
+        if self.running or not self.queue:
+            raise ValueError(f"{self.service}: something runs already, or nothing waits")
         run = self.queue[0].model_copy(update={"started_at": now})
         limit = run.request.limit
+        if run.request.action is None:
+            return self.model_copy(update={"running": run, "queue": self.queue[1:]}), None
         lately = tuple(at for at in self.acted_at if at > now - limit.within)
-        acts = run.request.action is not None
         refusal = None
-        if acts and not run.manual and len(lately) >= limit.actions:
+        if not run.manual and len(lately) >= limit.actions:
             again = lately[-limit.actions] + limit.within
             refusal = RecoveryResult(
                 status=RecoveryStatus.REFUSED,
                 reason=f"{limit.actions} actions on {self.service} within {limit.within} are the "
                 f"limit; the next may run at {again.isoformat(timespec='seconds')}",
             )
-        elif acts:
+        else:
             lately = (*lately, now)
         state = {"running": run, "queue": self.queue[1:], "acted_at": lately}
         return self.model_copy(update=state), refusal

@@ -1,6 +1,7 @@
 """Owns the report, one error told by a service, and its fingerprint: when two are the same."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
@@ -17,7 +18,8 @@ FINGERPRINT_FRAMES = 3
 Category = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 
 # Control characters but tab, line feed and carriage return; PostgreSQL refuses NUL outright.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Half of a surrogate pair is no character at all, and has no UTF-8.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Report(Model):
@@ -75,6 +77,8 @@ def _texts(value: JsonValue, *, path: str, depth: int) -> Iterator[tuple[str, st
         case list():
             for index, inner in enumerate(value):
                 yield from _texts(inner, path=f"{path}.{index}", depth=depth + 1)
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{path}: JSON has no {value}; leave it out or send text")
         case _:
             return
 
@@ -82,20 +86,25 @@ def _texts(value: JsonValue, *, path: str, depth: int) -> Iterator[tuple[str, st
 # What varies between two tellings of one error, in the order in which it is masked. The idea is
 # Sentry's message parameterisation; the patterns are our own.
 _VARIABLE = (
+    (re.compile(r'"[^"\n]{0,200}"'), "<value>"),
+    # An apostrophe within a word ("can't") neither opens nor closes a quotation.
+    (re.compile(r"(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){0,200}'(?!\w)"), "<value>"),
     (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"), "<uuid>"),
     (
         re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
         "<time>",
     ),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<address>"),
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "<email>"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
-    (re.compile(r"\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"), "<hex>"),
-    (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\""), "<value>"),
-    (re.compile(r"-?\d+(?:\.\d+)?"), "<number>"),
+    (re.compile(r"\b[\w.+-]{1,64}@[\w-]+\.[\w.]+\b"), "<email>"),
+    (re.compile(r"-?\b\d+\.\d+(?:[eE][+-]?\d+)?"), "<number>"),
+    # Hexadecimal or decimal is chance: one id in fifty of eight hexadecimal digits has no letter.
+    (re.compile(r"-?\b0x[0-9a-fA-F]+\b"), "<number>"),
+    (re.compile(r"-?\b(?=\d*[a-fA-F])(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}\b"), "<number>"),
+    (re.compile(r"-?\d+(?:[eE][+-]?\d+)?"), "<number>"),
     (re.compile(r"\s+"), " "),
 )
-_LINE_NUMBER = re.compile(r":\d+\)?$")
+# "(app.py:12)", "(app.js:10:15)", "main.go:42 +0x1d", 'File "app.py", line 12, in run'.
+_LINE_NUMBER = re.compile(r"(?::\d+)+(?: \+0x[0-9a-f]+)?\)?$|\bline \d+\b")
 
 
 def normalise(message: str) -> str:
@@ -140,6 +149,17 @@ class ReportBatch(Model):
     count: int = Field(ge=1)
     first_at: AwareDatetime
     last_at: AwareDatetime
+
+    def folded(self, later: Self) -> Self:
+        """This batch with a later one's reports added; it keeps its identity."""
+        return self.model_copy(
+            update={
+                "sample": later.sample,
+                "count": self.count + later.count,
+                "first_at": min(self.first_at, later.first_at),
+                "last_at": max(self.last_at, later.last_at),
+            }
+        )
 
     @property
     def workflow_id(self) -> str:

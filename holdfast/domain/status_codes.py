@@ -22,7 +22,9 @@ class StatusCodes(Model):
             return {"codes": (str(value),)}
         if isinstance(value, list | tuple):
             return {"codes": tuple(str(code) for code in value)}
-        return value
+        if isinstance(value, dict | StatusCodes):
+            return value
+        raise ValueError(f"expected an HTTP status such as 200 or 5xx, or a list, got {value!r}")
 
     @field_validator("codes")
     @classmethod

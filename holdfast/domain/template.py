@@ -6,11 +6,11 @@ sends the action puts them in afterwards, into places where no report's text eve
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import JsonValue
 
-from holdfast.domain.classification import look_up
+from holdfast.domain.rule import as_text, look_up
 from holdfast.errors import InvalidInput
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_-]+)*)\}")
@@ -42,14 +42,41 @@ def render(
             raise InvalidInput(f"the report carries no {path}, which {text!r} needs", field=path)
         if isinstance(value, dict | list):
             raise InvalidInput(f"{path} is not text or a number, as {text!r} needs", field=path)
-        return escape(str(value))
+        return escape(as_text(value))
 
     return _PLACEHOLDER.sub(value_of, text)
 
 
 def render_url(text: str, parameters: Mapping[str, JsonValue]) -> str:
-    """Fill a URL in, each value percent-encoded so that it cannot leave its place."""
-    return render(text, parameters, escape=lambda value: quote(value, safe=""))
+    """Fill a URL in, each value percent-encoded so that it cannot leave its place.
+
+    Raises:
+        InvalidInput: As :func:`render`, and if a value would take a segment out of the path: an
+            empty one, or dots, which HTTP clients resolve even when they are percent-encoded.
+    """
+
+    def encoded(part: str) -> str:
+        return render(part, parameters, escape=lambda value: quote(value, safe=""))
+
+    for segment in urlsplit(text).path.split("/"):
+        if placeholders(segment) and encoded(segment) in {"", ".", ".."}:
+            raise InvalidInput(
+                f"{segment} of {text!r} became {encoded(segment)!r}, which is no part of a path",
+                field=placeholders(segment)[0],
+            )
+    return encoded(text)
+
+
+def check_url(text: str) -> str:
+    """Refuse a URL whose host a report could choose, whose braces name nothing, or with a secret."""
+    host = re.match(r"https?://[^/?#]*", text)
+    if host and "{" in host.group():
+        raise ValueError("a report cannot choose the host: put the {placeholder} after it")
+    if host and "@" in host.group():
+        raise ValueError("no user:password in a URL: send a header with ${SECRET} instead")
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", text)):
+        raise ValueError("expected {field} or {context.key} between braces, and no ${SECRET}")
+    return text
 
 
 def render_json(value: JsonValue, parameters: Mapping[str, JsonValue]) -> JsonValue:

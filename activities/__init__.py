@@ -1,0 +1,1 @@
+"""All side effects of the workflows: recover, notify, record, and word between workflows."""

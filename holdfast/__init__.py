@@ -1,0 +1,1 @@
+"""Holdfast: durable error recovery for services. What a service installs."""

@@ -1,0 +1,199 @@
+"""A small world for the workflows to act on, in the place of services, people and PostgreSQL."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from activities.coordinate import CoordinateActivities
+from holdfast.domain.audit import AuditEntry
+from holdfast.domain.notification import Notification, Receipt
+from holdfast.domain.policy import Policy
+from holdfast.domain.record import Record
+from holdfast.domain.recovery import (
+    RecoveryOutcome,
+    RecoveryRequest,
+    RecoveryResult,
+    RecoveryRun,
+    RecoveryStatus,
+)
+from holdfast.domain.report import Report, ReportBatch, fingerprint
+from workflows.breaker import CircuitBreakerWorkflow
+from workflows.degradation import DegradationWorkflow
+from workflows.incident import IncidentWorkflow
+from workflows.messages import IncidentInput, ReportAnswer, ReportReports
+from workflows.recovery import RecoveryWorkflow
+
+WORKFLOWS = [
+    IncidentWorkflow,
+    RecoveryWorkflow,
+    CircuitBreakerWorkflow,
+    DegradationWorkflow,
+]
+
+
+@dataclass
+class World:
+    """What the workflows act on: it keeps what they did, and answers as a test wants.
+
+    Attributes:
+        carry_out: Decides the result of an action that an incident asks for.
+        deliver: Called before a page counts as sent; may refuse it, or act as a person would.
+        database_away: While set, nothing can be recorded.
+    """
+
+    client: Client
+    task_queue: str
+    carry_out: Callable[[RecoveryRequest], RecoveryStatus | Awaitable[RecoveryStatus]] = field(
+        default=lambda _: RecoveryStatus.SUCCEEDED
+    )
+    deliver: Callable[[Notification], Awaitable[None]] | None = None
+    database_away: bool = False
+    requests: list[RecoveryRequest] = field(default_factory=list)
+    runs: list[RecoveryRun] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    entries: dict[tuple[str, str, int], AuditEntry] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+
+    @activity.defn
+    async def write_record(self, record: Record) -> None:
+        if self.database_away:
+            raise ApplicationError("the database is away")
+        self.records.append(record)
+        for entry in record.entries:
+            self.entries[entry.workflow_id, entry.run_id, entry.sequence] = entry
+
+    @activity.defn
+    async def send_notification(self, notification: Notification) -> Receipt:
+        if self.deliver:
+            await self.deliver(notification)
+        self.notifications.append(notification)
+        return Receipt(reference=f"ref-{notification.id}")
+
+    @activity.defn
+    async def perform_recovery(self, run: RecoveryRun) -> RecoveryResult:
+        self.runs.append(run)
+        status = await self._status(run.request)
+        return RecoveryResult(status=status, reason=f"it {status}")
+
+    @activity.defn
+    async def request_recovery(self, request: RecoveryRequest) -> None:
+        """Answers in the recovery workflow's place, before time can be skipped past it."""
+        self.requests.append(request)
+        status = await self._status(request)
+        outcome = RecoveryOutcome(
+            request_id=request.id,
+            action_name=request.action_name,
+            status=status,
+            reason=f"it {status}",
+            finished_at=datetime.now(UTC),
+        )
+        handle = self.client.get_workflow_handle(request.reply_to or "")
+        await handle.signal("recovered", outcome)
+
+    async def _status(self, request: RecoveryRequest) -> RecoveryStatus:
+        answer = self.carry_out(request)
+        return await answer if not isinstance(answer, RecoveryStatus) else answer
+
+    @property
+    def events(self) -> list[str]:
+        """What was recorded, in the order of each workflow's facts."""
+        return [entry.event.value for _, entry in sorted(self.entries.items(), key=_order)]
+
+    def paged(self) -> list[tuple[int, int, str]]:
+        """The pages that arrived: round, level, target."""
+        return [
+            (each.round, each.level, str(each.target))
+            for each in self.notifications
+            if each.kind.value == "page"
+        ]
+
+    async def report(self, policy: Policy, report: Report, *, count: int = 1) -> "Told":
+        """Tell a report as the API does."""
+        now = datetime.now(UTC)
+        batch = ReportBatch(
+            id=str(uuid.uuid4()),
+            fingerprint=fingerprint(report),
+            sample=report,
+            count=count,
+            first_at=now,
+            last_at=now,
+        )
+        return await self.tell(ReportReports(batch=batch, plan=policy.plan(report)))
+
+    async def tell(self, message: ReportReports) -> "Told":
+        """Tell a batch of reports by update-with-start."""
+        operation = WithStartWorkflowOperation(
+            IncidentWorkflow.run,
+            IncidentInput(),
+            id=message.batch.workflow_id,
+            task_queue=self.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        )
+        answer = await self.client.execute_update_with_start_workflow(
+            IncidentWorkflow.report,
+            message,
+            start_workflow_operation=operation,
+            id=message.batch.id,
+        )
+        return Told(message=message, answer=answer, handle=await operation.workflow_handle())
+
+
+@dataclass(frozen=True)
+class Told:
+    """A batch that was told, and the workflow that it met."""
+
+    message: ReportReports
+    answer: ReportAnswer
+    handle: WorkflowHandle[IncidentWorkflow, None]
+
+
+def _order(item: tuple[tuple[str, str, int], AuditEntry]) -> tuple[str, datetime, int]:
+    (workflow_id, _, sequence), entry = item
+    return workflow_id, entry.at, sequence
+
+
+@asynccontextmanager
+async def working(world: World, *, recovery: bool = False) -> AsyncIterator[Worker]:
+    """A worker over the world; ``recovery`` has actions go through the real RecoveryWorkflow."""
+    coordinate = CoordinateActivities(client=world.client, task_queue=world.task_queue)
+    worker = Worker(
+        world.client,
+        task_queue=world.task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            world.write_record,
+            world.send_notification,
+            world.perform_recovery,
+            coordinate.request_recovery if recovery else world.request_recovery,
+            coordinate.hold_breaker,
+            coordinate.release_breaker,
+            coordinate.hold_degradation,
+            coordinate.release_degradation,
+        ],
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+    async with worker:
+        yield worker
+
+
+def only_health_helps(request: RecoveryRequest) -> RecoveryStatus:
+    """Every action fails, and the service gets well by itself."""
+    acts = request.action is not None
+    return RecoveryStatus.FAILED if acts else RecoveryStatus.SUCCEEDED
+
+
+async def until(condition: Callable[[], bool], *, within: float = 10.0) -> None:
+    """Wait for a condition with a deadline."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)

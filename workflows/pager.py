@@ -1,0 +1,218 @@
+"""Owns the climbing of an escalation ladder: it sends what is due until somebody answers."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from activities.notify import NotifyActivities
+from holdfast.domain.audit import AuditEvent
+from holdfast.domain.escalation import EscalationChoice, Ladder, Page
+from holdfast.domain.notification import (
+    Delivery,
+    DeliveryStatus,
+    FailureKind,
+    Notification,
+    NotificationKind,
+)
+from workflows.case import Case
+from workflows.waiting import until
+
+# A page is worth an hour's tries: long enough for a channel's outage, short enough that nobody
+# is woken by what is long over. News of an end is worth little by then.
+_PAGE_WORTH = timedelta(hours=1)
+_NEWS_WORTH = timedelta(seconds=30)
+_SEND_TIMEOUT = timedelta(seconds=30)
+_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+)
+
+
+class Pager:
+    """Pages level by level, for as long as nobody holds the incident."""
+
+    def __init__(self, case: Case) -> None:
+        self.ladder: Ladder | None = None
+        self._case = case
+        self._pages: set[asyncio.Task[None]] = set()
+        self._news: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a message is on its way."""
+        return bool(self._pages or self._news)
+
+    async def climb(self) -> None:
+        """Wait for recovery's chance to pass, then page level after level."""
+        choice = self._case.plan.escalation
+        if choice is None or self._case.plan.is_ignored or not self._case.is_held_by_nobody:
+            return
+        if self.ladder and self.ladder.next_at is None:
+            return
+        if self.ladder is None:
+            if not await self._hold(choice):
+                return
+            self.ladder = Ladder.starting(choice.policy, at=workflow.now())
+        while self._case.is_held_by_nobody and self.ladder.next_at:
+            if page := self.ladder.due(workflow.now()):
+                self.ladder = self.ladder.climbed(workflow.now())
+                self._page(page, choice, self.ladder)
+            else:
+                await self._wait_for_turn(self.ladder)
+        if self._case.is_held_by_nobody:
+            self._case.note(
+                AuditEvent.ESCALATION_ENDED,
+                f"every level of '{choice.name}' was paged and nobody answered",
+            )
+
+    async def _hold(self, choice: EscalationChoice) -> bool:
+        """Give recovery its chance; whether the pages' time has come then."""
+        case = self._case
+        if choice.hold_page_for:
+            end = workflow.now() + choice.hold_page_for
+            escalation = case.incident.escalation.model_copy(update={"held_until": end})
+            case.note(
+                AuditEvent.ESCALATION_HELD,
+                f"the first page is held until {end:%H:%M:%S} to give recovery its chance",
+                becomes=case.incident.model_copy(update={"escalation": escalation}),
+            )
+            await until(
+                lambda: case.recovery_over or not case.is_held_by_nobody,
+                within=choice.hold_page_for,
+                summary=f"recovery's chance before '{choice.name}' pages",
+            )
+        return case.is_held_by_nobody and not case.ignored
+
+    async def _wait_for_turn(self, ladder: Ladder) -> None:
+        if ladder.next_at:
+            await until(
+                lambda: not self._case.is_held_by_nobody,
+                within=ladder.next_at - workflow.now(),
+                summary=f"level {ladder.next_level + 1} is paged unless somebody acknowledges",
+            )
+
+    def _page(self, page: Page, choice: EscalationChoice, after: Ladder) -> None:
+        """Notify all targets of a level side by side, without waiting for them."""
+        targets = ", ".join(str(target) for target in page.targets)
+        escalation = self._case.incident.escalation.model_copy(
+            update={
+                "level": page.level,
+                "round": page.round,
+                "held_until": None,
+                "next_level_at": after.next_at,
+            }
+        )
+        self._case.note(
+            AuditEvent.ESCALATION_LEVEL_PAGED,
+            f"level {page.level} of '{choice.name}' is paged: {targets}",
+            becomes=self._case.incident.escalated(escalation),
+            detail={"level": page.level, "round": page.round, "policy": choice.name},
+        )
+        outlook = _outlook(after)
+        for place, target in enumerate(page.targets, start=1):
+            notification = Notification(
+                id=f"{self._case.incident.id}:page:{page.round}:{page.level}:{place}",
+                kind=NotificationKind.PAGE,
+                target=target,
+                level=page.level,
+                round=page.round,
+                headline=self._case.incident.headline(outlook),
+            )
+            self._start(notification, among=self._pages, worth=_PAGE_WORTH)
+
+    def tell(self, kind: NotificationKind) -> None:
+        """Send news to everybody who was paged, each once, in reply to their page."""
+        for page in self._case.incident.told():
+            notification = Notification(
+                id=f"{page.notification_id}:{kind.value}",
+                kind=kind,
+                target=page.target,
+                level=page.level,
+                round=page.round,
+                headline=self._case.incident.headline(),
+                reply_to=page.reference,
+            )
+            self._start(notification, among=self._news, worth=_NEWS_WORTH)
+
+    def stop(self) -> None:
+        """Page nobody any more: what is on its way or between two tries is given up."""
+        self.ladder = None
+        for task in self._pages:
+            task.cancel()
+
+    async def pages_stopped(self) -> None:
+        """Wait until no page is on its way."""
+        await workflow.wait_condition(lambda: not self._pages)
+
+    async def sent(self) -> None:
+        """Wait until nothing at all is on its way."""
+        await workflow.wait_condition(lambda: not self.is_sending)
+
+    def _start(
+        self, notification: Notification, *, among: set[asyncio.Task[None]], worth: timedelta
+    ) -> None:
+        task = asyncio.create_task(self._deliver(notification, worth=worth))
+        among.add(task)
+        task.add_done_callback(among.discard)
+
+    async def _deliver(self, notification: Notification, *, worth: timedelta) -> None:
+        delivery = Delivery(
+            notification_id=notification.id,
+            kind=notification.kind,
+            target=notification.target,
+            level=notification.level,
+            round=notification.round,
+            queued_at=workflow.now(),
+        )
+        self._case.incident = self._case.incident.delivering(delivery)
+        try:
+            receipt = await workflow.execute_activity_method(
+                NotifyActivities.send_notification,
+                notification,
+                start_to_close_timeout=_SEND_TIMEOUT,
+                schedule_to_close_timeout=worth,
+                retry_policy=_RETRIES,
+                summary=f"{notification.kind.value} to {notification.target}",
+            )
+        except asyncio.CancelledError:
+            self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
+            else:
+                self._fail(delivery, error)
+        else:
+            self._end(delivery, DeliveryStatus.SENT, reference=receipt.reference)
+
+    def _fail(self, delivery: Delivery, error: ActivityError) -> None:
+        cause = error.cause
+        known = isinstance(cause, ApplicationError) and cause.type in set(FailureKind)
+        kind = FailureKind(cause.type) if known and cause else FailureKind.EXPIRED
+        reason = str(cause.message if isinstance(cause, ApplicationError) else cause or error)
+        self._end(delivery, DeliveryStatus.FAILED, failure=kind, reason=reason)
+
+    def _end(self, delivery: Delivery, status: DeliveryStatus, **result: str | None) -> None:
+        ended = delivery.model_copy(
+            update={"status": status, "finished_at": workflow.now(), **result}
+        )
+        if status is DeliveryStatus.SENT:
+            event, how = AuditEvent.NOTIFICATION_SENT, "was sent"
+        else:
+            event, how = AuditEvent.NOTIFICATION_FAILED, f"was not sent: {ended.reason}"
+        self._case.note(
+            event,
+            f"the {delivery.kind.value} to {delivery.target} {how}",
+            becomes=self._case.incident.delivering(ended),
+            detail=ended.model_dump(mode="json"),
+        )
+
+
+def _outlook(ladder: Ladder) -> str:
+    if ladder.next_at is None:
+        return "This was the last level; nobody else will be paged."
+    return (
+        f"Level {ladder.next_level + 1} is paged at {ladder.next_at:%H:%M:%S} UTC "
+        "unless somebody acknowledges."
+    )
