@@ -1,0 +1,171 @@
+"""Owns the tables. Their history is in ``migrations/``; a test holds the two together.
+
+Words with few values (status, severity, ...) are text without a CHECK: the domain's enums guard
+them, and a new word must not need every process to stop for a migration.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    or_,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+TIME = DateTime(timezone=True)
+
+# Reports that were answered with 202 and are not counted in an incident yet. Normally all but
+# empty, and every row is deleted soon: it is vacuumed by count, not by share.
+intake = Table(
+    "intake",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("sample", JSONB, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_at", TIME, nullable=False),
+    Column("last_at", TIME, nullable=False),
+    Column("batch_id", Uuid(as_uuid=False)),
+    Column("claimed_until", TIME, nullable=False),
+    CheckConstraint("count >= 1", name="count_positive"),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
+)
+Index(
+    "ix_intake_waiting",
+    intake.c.workflow_id,
+    intake.c.id,
+    postgresql_where=intake.c.batch_id.is_(None),
+)
+Index("ix_intake_batch_id", intake.c.batch_id, postgresql_where=intake.c.batch_id.is_not(None))
+# A batch's claim is kept by its head, the row that it is named after.
+Index(
+    "ix_intake_claimed_until",
+    intake.c.claimed_until,
+    postgresql_where=or_(intake.c.batch_id.is_(None), intake.c.batch_id == intake.c.id),
+)
+
+# Facts, never changed: a trigger refuses it. `subjects` holds, by kind, the states after the last
+# fact of a record; the read models are the latest of these.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("service", Text),
+    Column("incident_id", Text),
+    Column("category", Text),
+    Column("severity", Text),
+    Column("actor", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("subjects", JSONB(none_as_null=True)),
+    Column("written_at", TIME, nullable=False, server_default=func.now()),
+    UniqueConstraint("workflow_id", "run_id", "sequence"),
+)
+Index("ix_audit_at_id", audit.c.at, audit.c.id)
+Index("ix_audit_service_at_id", audit.c.service, audit.c.at, audit.c.id)
+Index("ix_audit_incident_id_at_id", audit.c.incident_id, audit.c.at, audit.c.id)
+Index("ix_audit_event_at_id", audit.c.event, audit.c.at, audit.c.id)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("report_count", BigInteger, nullable=False),
+    Column("escalating", Boolean, nullable=False),
+    Column("opened_at", TIME, nullable=False),
+    Column("acknowledged_at", TIME),
+    Column("acknowledged_by", Text),
+    Column("resolved_at", TIME),
+    Column("resolved_by", Text),
+    Column("resolution", Text),
+    Column("snapshot", JSONB, nullable=False),
+    Column("recorded_at", TIME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+Index(
+    "ix_incidents_active",
+    incidents.c.opened_at,
+    incidents.c.id,
+    postgresql_where=incidents.c.status != "resolved",
+)
+Index("ix_incidents_opened_at", incidents.c.opened_at)
+Index("ix_incidents_acknowledged_at", incidents.c.acknowledged_at)
+Index("ix_incidents_resolved_at", incidents.c.resolved_at)
+
+# Breakers, degradations and recoveries: one of each kind for a service.
+entities = Table(
+    "entities",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("snapshot", JSONB, nullable=False),
+    Column("recorded_at", TIME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", TIME, nullable=False, server_default=func.now()),
+    Column("revoked_at", TIME),
+)
+# The audit log names the actor by the key's name.
+Index(
+    "uq_api_keys_active_name",
+    api_keys.c.name,
+    unique=True,
+    postgresql_where=api_keys.c.revoked_at.is_(None),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", TIME, nullable=False),
+    Column("seen_at", TIME, nullable=False),
+    Column("policy_hash", Text, nullable=False),
+    Column("version", Text, nullable=False),
+)
