@@ -1,0 +1,1 @@
+"""The ways to carry out a recovery action: over HTTP, by a command, by the user's own workflow."""

@@ -1,0 +1,132 @@
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from temporalio.exceptions import ApplicationError
+
+from activities.channels.channel import Addresses
+from activities.notify import NotifyActivities
+from holdfast.domain.notification import FailureKind
+from tests.activities.stand_in import answers
+
+ADDRESSES = Addresses("https://holdfast.example/", "https://temporal.example", "prod")
+
+
+@pytest.fixture
+def channels(service, slack):
+    """The policy file's channels; changing them is a reload."""
+    return {
+        "team": {
+            "kind": "slack",
+            "token": "${SLACK_TOKEN}",
+            "to": "#ops",
+            "base_url": slack.base_url,
+        },
+        "hook": {"kind": "webhook", "url": f"{service.url}/hook", "secrets": ["${SIGNING}"]},
+    }
+
+
+@pytest_asyncio.fixture
+async def notifier(channels, make_policy, secrets, http):
+    notifier = NotifyActivities(
+        lambda: make_policy(channels=channels), secrets, ADDRESSES.links, http
+    )
+    yield notifier
+    await notifier.close()
+
+
+@pytest.fixture
+def send(notifier, activity_environment, make_notification):
+    async def send(channel):
+        return await activity_environment.run(
+            notifier.send_notification, make_notification(channel=channel)
+        )
+
+    return send
+
+
+async def test_a_notification_goes_over_the_channel_of_its_target(send, service, slack):
+    """Each kind of channel with its own sender."""
+    service.expect("POST /hook", answers())
+    await send("hook")
+    receipt = await send("team")
+    assert receipt.reference == f"{slack.messages[0].channel}:{slack.messages[0].ts}"
+
+
+async def test_links_lead_to_the_incident_and_its_workflow(send, service):
+    """Ids are escaped: a workflow's holds colons."""
+    service.expect("POST /hook", answers())
+    await send("hook")
+    assert service.request.json["data"]["links"] == {
+        "incident_url": "https://holdfast.example/incidents/incident-1",
+        "temporal_url": "https://temporal.example/namespaces/prod/workflows/"
+        "incident%3Achannels%3Aa1b2",
+    }
+
+
+def test_without_addresses_there_are_no_links(make_notification):
+    """The settings may leave either out."""
+    links = Addresses(None, None, "default").links(make_notification().headline)
+    assert (links.incident_url, links.temporal_url) == (None, None)
+
+
+async def test_a_channel_that_a_reload_changed_is_used_as_it_is_now(send, service, channels):
+    """The policy is asked at each send."""
+    service.expect("POST /hook", answers())
+    await send("hook")
+    channels["hook"] = {"kind": "webhook", "url": f"{service.url}/moved"}
+    service.expect("POST /moved", answers())
+    await send("hook")
+
+
+async def test_a_channel_is_opened_once(send, notifier, slack):
+    """Its connections are kept for the next page."""
+    await send("team")
+    await send("team")
+    assert len(slack.messages) == 2
+    assert len(notifier._senders) == 1
+
+
+@pytest.mark.parametrize("channel", ["gone", "secretless"])
+async def test_a_wrong_configuration_is_lasting(send, channels, channel):
+    """A channel that is gone, a secret that is not there: no retry helps."""
+    channels["secretless"] = {"kind": "webhook", "url": "http://x/", "secrets": ["${ABSENT}"]}
+    with pytest.raises(ApplicationError) as caught:
+        await send(channel)
+    assert caught.value.type == FailureKind.CONFIGURATION.value
+    assert caught.value.non_retryable
+
+
+async def test_a_rejection_is_lasting(send, service):
+    """The kind of failure is the error's type."""
+    service.expect("POST /hook", answers(410))
+    with pytest.raises(ApplicationError, match="answered 410") as caught:
+        await send("hook")
+    assert caught.value.type == FailureKind.REJECTED.value
+    assert caught.value.non_retryable
+
+
+async def test_a_deferral_is_tried_again_when_the_channel_says(send, service):
+    """Temporal waits and retries; nothing waits in the activity."""
+    service.expect("POST /hook", answers(429, headers={"Retry-After": "20"}))
+    with pytest.raises(ApplicationError, match="answered 429") as caught:
+        await send("hook")
+    assert caught.value.type == "deferred"
+    assert not caught.value.non_retryable
+    assert caught.value.next_retry_delay == timedelta(seconds=20)
+
+
+async def test_without_a_wish_of_the_channel_the_retry_policy_decides(send, service):
+    """No delay of our own."""
+    service.expect("POST /hook", answers(503))
+    with pytest.raises(ApplicationError) as caught:
+        await send("hook")
+    assert caught.value.next_retry_delay is None
+
+
+async def test_secrets_that_are_echoed_are_hidden(send, service):
+    """The reason is kept in the audit log."""
+    service.expect("POST /hook", answers(400, "key whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw?"))
+    with pytest.raises(ApplicationError, match=r"key \[secret\]\?") as caught:
+        await send("hook")
+    assert caught.value.cause is None
