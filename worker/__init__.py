@@ -1,0 +1,1 @@
+"""The worker: the process that carries workflows and their activities out."""

@@ -1,0 +1,128 @@
+"""Owns the worker's composition: its parts, made from the settings and put together."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import httpx
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.channels.channel import Addresses
+from activities.coordinate import CoordinateActivities
+from activities.notify import NotifyActivities
+from activities.record import RecordActivities
+from activities.recover import RecoverActivities
+from config.policy import PolicyHolder, load, missing_secrets
+from config.secrets import Secrets
+from config.settings import Settings
+from config.temporal import connect, ensure_search_attributes
+from config.version import running_version
+from storage.database import create_engine
+from storage.migrate import database_url
+from storage.policy_reload import PolicyReload
+from storage.presence import POLICY_CHANGED, Presence
+from storage.processes import ProcessKind
+from storage.records import Records
+from workflows.breaker import CircuitBreakerWorkflow
+from workflows.degradation import DegradationWorkflow
+from workflows.incident import IncidentWorkflow
+from workflows.recovery import RecoveryWorkflow
+
+log = structlog.get_logger(__name__)
+
+WORKFLOWS = (
+    IncidentWorkflow,
+    RecoveryWorkflow,
+    CircuitBreakerWorkflow,
+    DegradationWorkflow,
+)
+
+# After a crash, workflows wait for the dead worker's cache no longer than this.
+_STICKY_PATIENCE = timedelta(seconds=1)
+_GRACE = timedelta(seconds=2)
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker with all that it needs, at work while the context is open.
+
+    Raises:
+        ConfigurationError: If the policy file is broken or no database is set.
+    """
+    async with AsyncExitStack() as stack:
+        policy = PolicyHolder(load(settings.config))
+        secrets = Secrets(os.environ)
+        _tell_missing_secrets(policy)
+        engine = create_engine(database_url(settings))
+        stack.push_async_callback(engine.dispose)
+        client = await connect(settings)
+        await ensure_search_attributes(client)
+        http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+        addresses = Addresses(
+            public_url=settings.public_url,
+            temporal_ui_url=settings.temporal_ui_url,
+            namespace=client.namespace,
+        )
+        notify = NotifyActivities(
+            policy=lambda: policy.policy, secrets=secrets, links=addresses.links, http=http
+        )
+        stack.push_async_callback(notify.close)
+        recover = RecoverActivities(
+            policy=lambda: policy.policy, secrets=secrets, client=client, http=http
+        )
+        presence = Presence(
+            engine,
+            kind=ProcessKind.WORKER,
+            version=running_version(),
+            policy_hash=lambda: policy.current.hash,
+            hearing={POLICY_CHANGED: PolicyReload(engine, policy).follow},
+        )
+        worker = make_worker(
+            client,
+            settings,
+            record=RecordActivities(Records(engine)),
+            coordinate=CoordinateActivities(client, settings.task_queue),
+            notify=notify,
+            recover=recover,
+        )
+        await stack.enter_async_context(worker)
+        await presence.start()
+        stack.push_async_callback(presence.stop)
+        yield worker
+
+
+def make_worker(
+    client: Client,
+    settings: Settings,
+    *,
+    record: RecordActivities,
+    coordinate: CoordinateActivities,
+    notify: NotifyActivities,
+    recover: RecoverActivities,
+) -> Worker:
+    """A Temporal worker for all of Holdfast's workflows and activities."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            record.write_record,
+            coordinate.request_recovery,
+            coordinate.hold_breaker,
+            coordinate.release_breaker,
+            coordinate.hold_degradation,
+            coordinate.release_degradation,
+            notify.send_notification,
+            recover.perform_recovery,
+        ],
+        sticky_queue_schedule_to_start_timeout=_STICKY_PATIENCE,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+def _tell_missing_secrets(policy: PolicyHolder) -> None:
+    for missing in missing_secrets(policy.policy, os.environ):
+        log.warning("a secret is missing", path=missing.path, why=missing.problem)
