@@ -131,7 +131,7 @@ class Pager:
                 target=page.target,
                 level=page.level,
                 round=page.round,
-                headline=self._case.incident.headline(),
+                headline=self._case.incident.headline(self._case.incident.whose),
                 reply_to=page.reference,
             )
             self._start(notification, among=self._news, worth=_NEWS_WORTH)
@@ -188,9 +188,10 @@ class Pager:
 
     def _fail(self, delivery: Delivery, error: ActivityError) -> None:
         cause = error.cause
-        known = isinstance(cause, ApplicationError) and cause.type in set(FailureKind)
-        kind = FailureKind(cause.type) if known and cause else FailureKind.EXPIRED
-        reason = str(cause.message if isinstance(cause, ApplicationError) else cause or error)
+        kind, reason = FailureKind.EXPIRED, str(cause or error)
+        if isinstance(cause, ApplicationError):
+            reason = cause.message
+            kind = FailureKind(cause.type) if cause.type in set(FailureKind) else kind
         self._end(delivery, DeliveryStatus.FAILED, failure=kind, reason=reason)
 
     def _end(self, delivery: Delivery, status: DeliveryStatus, **result: str | None) -> None:

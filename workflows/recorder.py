@@ -10,7 +10,7 @@ from datetime import timedelta
 from pydantic import Field, JsonValue
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.record import RecordActivities
 from holdfast.domain.audit import SYSTEM, AuditEntry, AuditEvent
@@ -122,7 +122,10 @@ class Recorder:
                     retry_policy=_ONCE,
                     summary="write the record",
                 )
-            except ActivityError:
+            except FailureError as error:
+                # A local activity's error comes as it is, not wrapped as a regular one's.
+                if is_cancelled_exception(error):
+                    raise
                 self._database_away = True
             else:
                 return

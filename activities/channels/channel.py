@@ -37,7 +37,7 @@ class Addresses:
         workflow_id = quote(headline.workflow_id, safe="")
         workflow = f"/namespaces/{quote(self.namespace, safe='')}/workflows/{workflow_id}"
         return Links(
-            incident_url=_below(self.public_url, f"/incidents/{incident_id}"),
+            incident_url=_below(self.public_url, f"/api/system/errors/{incident_id}"),
             temporal_url=_below(self.temporal_ui_url, workflow),
         )
 

@@ -24,13 +24,17 @@ SecretReference = Annotated[
 ]
 SECRET_IN_TEXT = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 
-_SECRET_NAME = re.compile(r"(authorization|cookie|password|secret|token|api[-_]?key)$", re.I)
+_SECRET_NAME = re.compile(
+    r"(authorization|cookie|password|secret|token|api[-_]?key)$", re.IGNORECASE
+)
 
 
 def _refuse_secrets(values: dict[str, str]) -> dict[str, str]:
     for name, value in values.items():
         if _SECRET_NAME.search(name) and not SECRET_IN_TEXT.search(value):
-            raise ValueError(f"{name}: a secret does not belong in this file; refer to it: ${{NAME}}")
+            raise ValueError(
+                f"{name}: a secret does not belong in this file; refer to it: ${{NAME}}"
+            )
     return values
 
 
@@ -127,6 +131,20 @@ class WorkflowAction(Model):
 
 
 RecoveryAction = Annotated[HttpAction | CommandAction | WorkflowAction, Field(discriminator="kind")]
+
+
+def own_timeout(action: RecoveryAction | None) -> timedelta:
+    """How long an action may take by its own word.
+
+    A command's word stands in ``commands``, where only the worker looks; an hour bounds it.
+    """
+    match action:
+        case HttpAction() | WorkflowAction():
+            return action.timeout
+        case CommandAction():
+            return timedelta(hours=1)
+        case None:
+            return timedelta(minutes=1)
 
 
 class Command(Model):

@@ -33,7 +33,7 @@ class WebhookChannel(Model):
     """
 
     kind: Literal["webhook"]
-    url: str = Field(pattern=r"^https?://")
+    url: str = Field(pattern=r"^https?://[^/?#@]+([/?#]|$)")
     secrets: tuple[SecretReference, ...] = Field((), max_length=4)
     timeout: Duration = timedelta(seconds=10)
 

@@ -256,6 +256,15 @@ class Incident(Model):
         }
         return tuple(pages.values())
 
+    @property
+    def whose(self) -> str:
+        """Who has it or what ended it, as a sentence."""
+        if self.resolution:
+            return f"Resolved by {self.resolved_by} ({self.note or self.resolution.value})."
+        if self.acknowledged_by:
+            return f"{self.acknowledged_by} has it."
+        return "Nobody has it yet."
+
     def quiet_at(self, quiet: timedelta) -> datetime:
         """When the incident will have been quiet for long enough, if no report comes."""
         return self.last_report_at + quiet

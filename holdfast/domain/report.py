@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
 from holdfast.domain.model import Model, Name
 from holdfast.domain.severity import Severity
@@ -57,16 +58,21 @@ class Report(Model):
     def _refuse_what_stores_cannot_keep(self) -> Self:
         for path, text in _texts(self.model_dump(mode="json"), path="", depth=0):
             if found := _CONTROL.search(text):
-                raise ValueError(
-                    f"{path}: holds the control character U+{ord(found.group()):04X}; remove it"
-                )
+                character = f"U+{ord(found.group()):04X}"
+                raise _unkeepable(path, f"holds the control character {character}; remove it")
         return self
+
+
+def _unkeepable(path: str, problem: str) -> PydanticCustomError:
+    """An error that names the field within the report: pydantic itself would name the whole."""
+    context = {"field": path, "problem": problem}
+    return PydanticCustomError("unkeepable", "{field}: {problem}", context)
 
 
 def _texts(value: JsonValue, *, path: str, depth: int) -> Iterator[tuple[str, str]]:
     """Every string in a JSON value with its path; keys count as strings too."""
     if depth > MAX_CONTEXT_DEPTH + 1:
-        raise ValueError(f"{path}: nested deeper than {MAX_CONTEXT_DEPTH} levels; flatten it")
+        raise _unkeepable(path, f"is nested deeper than {MAX_CONTEXT_DEPTH} levels; flatten it")
     match value:
         case str():
             yield path, value
@@ -78,7 +84,7 @@ def _texts(value: JsonValue, *, path: str, depth: int) -> Iterator[tuple[str, st
             for index, inner in enumerate(value):
                 yield from _texts(inner, path=f"{path}.{index}", depth=depth + 1)
         case float() if not math.isfinite(value):
-            raise ValueError(f"{path}: JSON has no {value}; leave it out or send text")
+            raise _unkeepable(path, f"JSON has no {value}; leave it out or send text")
         case _:
             return
 

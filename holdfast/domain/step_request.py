@@ -1,5 +1,6 @@
 """Owns the way from a strategy's step to what is asked of the service's recovery."""
 
+from holdfast.domain.action import own_timeout
 from holdfast.domain.incident import Incident
 from holdfast.domain.policy import Plan
 from holdfast.domain.recovery import RecoveryRequest
@@ -48,7 +49,7 @@ def request_of_step(
             action_name=step.action_name if action else "wait for health",
             action=action.rendered(incident.parameters) if action else None,
             health=service.health.rendered(incident.parameters) if service.health else None,
-            timeout=step.timeout,
+            timeout=step.timeout or own_timeout(action),
             limit=service.limit,
             incident_id=incident.id,
             reply_to=incident.workflow_id,

@@ -61,7 +61,8 @@ class Step(Model):
         level: For ``degrade``: the degradation level to enter.
         attempts: How often it is tried before the next step's turn.
         backoff: The delays between its attempts.
-        timeout: For an attempt's action, until the service has answered.
+        timeout: For an attempt's action, until the service has answered; the action's own when not
+            given.
         settle: How long no new report of the fingerprint may come before it counts as a success.
     """
 
@@ -70,7 +71,7 @@ class Step(Model):
     level: int = Field(1, ge=1, le=20)
     attempts: int = Field(1, ge=1, le=50)
     backoff: Backoff = Backoff()
-    timeout: Duration = timedelta(minutes=1)
+    timeout: Duration | None = None
     settle: Duration = timedelta(seconds=5)
 
     @model_validator(mode="after")

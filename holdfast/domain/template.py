@@ -68,7 +68,7 @@ def render_url(text: str, parameters: Mapping[str, JsonValue]) -> str:
 
 
 def check_url(text: str) -> str:
-    """Refuse a URL whose host a report could choose, whose braces name nothing, or with a secret."""
+    """Refuse a URL with a host that a report chooses, braces that name nothing, or a password."""
     host = re.match(r"https?://[^/?#]*", text)
     if host and "{" in host.group():
         raise ValueError("a report cannot choose the host: put the {placeholder} after it")

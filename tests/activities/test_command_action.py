@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 SOON = timedelta(milliseconds=200)
 PRINT_ARGUMENTS = "import sys; print(sys.argv[1:])"
 # A child of the command that outlives it, unless the whole group is killed.
-LEAVES_A_CHILD = 'sleep 1000 & echo "$!" > "$0"; wait'
+LEAVES_A_CHILD = 'sleep 60 & echo "$!" > "$0"; wait'
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_cancelling_kills_the_whole_group(perform, tmp_path):
 
 async def test_a_daemon_that_keeps_the_pipes_does_not_hold_up_its_command(perform):
     """A restart often leaves a process behind on purpose: the command's own end counts."""
-    done = await perform(["sh", "-c", "sleep 1000 & echo $!"])
+    done = await perform(["sh", "-c", "sleep 60 & echo $!"])
     daemon = psutil.Process(int(str(done.detail["stdout"])))
     alive = daemon.status() != psutil.STATUS_ZOMBIE
     daemon.kill()

@@ -58,7 +58,7 @@ async def test_links_lead_to_the_incident_and_its_workflow(send, service):
     service.expect("POST /hook", answers())
     await send("hook")
     assert service.request.json["data"]["links"] == {
-        "incident_url": "https://holdfast.example/incidents/incident-1",
+        "incident_url": "https://holdfast.example/api/system/errors/incident-1",
         "temporal_url": "https://temporal.example/namespaces/prod/workflows/"
         "incident%3Achannels%3Aa1b2",
     }

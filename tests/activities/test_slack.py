@@ -16,7 +16,7 @@ from holdfast.errors import ConfigurationError
 from tests.activities.stand_in import answers, drops
 
 LINKS = Links(
-    incident_url="https://holdfast.example/incidents/1?a=1&b=2",
+    incident_url="https://holdfast.example/api/system/errors/1?a=1&b=2",
     temporal_url="https://temporal.example/namespaces/default/workflows/incident%3Achannels",
 )
 
@@ -61,7 +61,7 @@ async def test_a_page_tells_all_there_is(slack, send, make_notification):
         "*Opened*\\n<!date^1772334855^",
         "• restart: failed, answered 500",
         "Level 2 is paged at 03:20:00 UTC",
-        "<https://holdfast.example/incidents/1?a=1&amp;b=2|Incident>",
+        "<https://holdfast.example/api/system/errors/1?a=1&amp;b=2|Incident>",
         "|Temporal>",
     ):
         assert fact in shown(message)

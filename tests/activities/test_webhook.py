@@ -12,7 +12,7 @@ from holdfast.domain.notification import FailureKind, NotificationKind, Receipt
 from holdfast.errors import ConfigurationError
 from tests.activities.stand_in import answers, drops
 
-LINKS = Links(incident_url="https://holdfast.example/incidents/1")
+LINKS = Links(incident_url="https://holdfast.example/api/system/errors/1")
 BOTH = ("${SIGNING}", "${PLAIN_SIGNING}")
 
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from holdfast.domain.notification import Notification
 from holdfast.domain.strategy import Step, StepKind
@@ -45,6 +45,10 @@ async def test_a_report_during_closing_opens_the_next_incident(world: World, ser
     assert second.answer.incident_id == second.message.batch.id
     world.database_away = False
     await world.client.get_workflow_handle(first.handle.id).result()
+    old = world.client.get_workflow_handle(
+        first.handle.id, run_id=first.handle.first_execution_run_id
+    )
+    assert (await old.describe()).status is WorkflowExecutionStatus.CONTINUED_AS_NEW
     counts = {
         record.incident.id: record.incident.report_count
         for record in world.records

@@ -1,0 +1,110 @@
+"""Records a history of each workflow on a real server: ``python -m tests.replay.record NAME``.
+
+A recorded history stands for the workflows that run somewhere when the code changes. Add new ones
+under a new name when a change needs ``workflow.patched``; the old ones are never edited.
+"""
+
+import asyncio
+import sys
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from config import search_attributes
+from holdfast.domain.notification import Notification
+from holdfast.domain.recovery import RecoveryRequest, RecoveryStatus
+from holdfast.domain.strategy import Backoff, Step, StepKind
+from tests.workflows.policies import ladder, policy_for, report_of
+from tests.workflows.world import World, until, working
+from workflows.messages import Acknowledge, Resolve
+
+HISTORIES = Path(__file__).with_name("histories")
+SOON = timedelta(seconds=1)
+RESTART = Step(
+    step=StepKind.RESTART, attempts=2, backoff=Backoff(initial=SOON, jitter=0.0), settle=SOON
+)
+
+
+async def recovered(world: World) -> list[WorkflowHandle]:
+    """A restart fails, its second attempt helps; reported again meanwhile."""
+    answers = iter([RecoveryStatus.FAILED, RecoveryStatus.SUCCEEDED])
+
+    def second_helps(_: RecoveryRequest) -> RecoveryStatus:
+        return next(answers)
+
+    world.carry_out = second_helps
+    policy = policy_for("recovered", RESTART, escalation=ladder())
+    told = await world.report(policy, report_of("recovered"))
+    await world.report(policy, report_of("recovered"), count=4)
+    await told.handle.result()
+    return [told.handle, world.client.get_workflow_handle("recovery:recovered")]
+
+
+async def escalated(world: World) -> list[WorkflowHandle]:
+    """Three levels of which one fails; acknowledged by signal and resolved by update."""
+
+    async def second_is_broken(notification: Notification) -> None:
+        if str(notification.target) == "second":
+            raise RuntimeError("down for a moment")
+
+    policy = policy_for(
+        "escalated",
+        Step(step=StepKind.ESCALATE),
+        escalation=ladder(wait=SOON),
+        health=False,
+    )
+    world.deliver = second_is_broken
+    told = await world.report(policy, report_of("escalated"))
+    await until(lambda: (1, 3, "third") in world.paged(), within=20)
+    await told.handle.signal("acknowledge", Acknowledge(by="ada"))
+    await until(lambda: "incident.acknowledged" in world.events)
+    await told.handle.execute_update("resolve", Resolve(by="ada", note="it was the cable"))
+    await told.handle.result()
+    return [told.handle]
+
+
+async def mitigated(world: World) -> list[WorkflowHandle]:
+    """A breaker opened and features shed, both given back; the database away for a while."""
+    policy = policy_for(
+        "mitigated",
+        Step(step=StepKind.OPEN_BREAKER, settle=timedelta(seconds=3)),
+        Step(step=StepKind.DEGRADE, settle=SOON),
+        health=False,
+    )
+    world.database_away = True
+    told = await world.report(policy, report_of("mitigated"))
+    handle = world.client.get_workflow_handle(told.handle.id)
+    await asyncio.sleep(1.5)
+    await world.report(policy, report_of("mitigated"))
+    world.database_away = False
+    await handle.result()
+    names = ("breaker:mitigated", "degradation:mitigated")
+    return [told.handle, *map(world.client.get_workflow_handle, names)]
+
+
+async def record(name: str) -> None:
+    """Run every scenario once and keep the histories of what took part."""
+    env = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=search_attributes.ALL,
+    )
+    try:
+        for scenario in (recovered, escalated, mitigated):
+            world = World(client=env.client, task_queue=f"record-{uuid.uuid4()}")
+            async with working(world, recovery=True):
+                for handle in await scenario(world):
+                    history = await handle.fetch_history()
+                    kind = handle.id.partition(":")[0]
+                    path = HISTORIES / f"{kind}-{scenario.__name__}-{name}.json"
+                    path.write_text(history.to_json() + "\n")
+    finally:
+        await env.shutdown()
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1]))
