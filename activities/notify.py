@@ -6,7 +6,7 @@ from typing import assert_never
 
 import httpx
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.channels.channel import DeliveryDeferred, DeliveryRejected, Links, Sender
 from activities.channels.slack import SlackSender
@@ -54,8 +54,14 @@ class NotifyActivities:
         except ConfigurationError as error:
             raise self._lasting(FailureKind.CONFIGURATION, error) from None
         except DeliveryDeferred as error:
+            reason = self.secrets.hidden(str(error))
+            # Not worth a traceback each time: Temporal tries again and shows how often.
+            activity.logger.warning("a page waits: %s", reason)
             raise ApplicationError(
-                self.secrets.hidden(str(error)), type=DEFERRED, next_retry_delay=error.retry_after
+                reason,
+                type=DEFERRED,
+                next_retry_delay=error.retry_after,
+                category=ApplicationErrorCategory.BENIGN,
             ) from None
 
     async def close(self) -> None:

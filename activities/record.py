@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DataError, IntegrityError
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast.domain.record import Record
+from holdfast.errors import Unavailable
 from storage.records import Records
 
 
@@ -27,3 +28,8 @@ class RecordActivities:
             await self.records.write(record)
         except (DataError, IntegrityError) as error:
             raise ApplicationError(str(error), type="Unwritable", non_retryable=True) from error
+        except Unavailable as error:
+            # Not worth a traceback each time: it is tried until PostgreSQL is back.
+            activity.logger.warning("the record waits: %s", error)
+            benign = ApplicationErrorCategory.BENIGN
+            raise ApplicationError(str(error), type="Unavailable", category=benign) from error

@@ -95,7 +95,6 @@ class Pager:
 
     def _page(self, page: Page, choice: EscalationChoice, after: Ladder) -> None:
         """Notify all targets of a level side by side, without waiting for them."""
-        targets = ", ".join(str(target) for target in page.targets)
         escalation = self._case.incident.escalation.model_copy(
             update={
                 "level": page.level,
@@ -104,23 +103,28 @@ class Pager:
                 "next_level_at": after.next_at,
             }
         )
-        self._case.note(
-            AuditEvent.ESCALATION_LEVEL_PAGED,
-            f"level {page.level} of '{choice.name}' is paged: {targets}",
-            becomes=self._case.incident.escalated(escalation),
-            detail={"level": page.level, "round": page.round, "policy": choice.name},
-        )
-        outlook = _outlook(after)
-        for place, target in enumerate(page.targets, start=1):
-            notification = Notification(
-                id=f"{self._case.incident.id}:page:{page.round}:{page.level}:{place}",
+        escalated = self._case.incident.escalated(escalation)
+        notifications = [
+            Notification(
+                id=f"{escalated.id}:page:{page.round}:{page.level}:{place}",
                 kind=NotificationKind.PAGE,
                 target=target,
                 level=page.level,
                 round=page.round,
-                headline=self._case.incident.headline(outlook),
+                headline=escalated.headline(_outlook(after)),
             )
-            self._start(notification, among=self._pages, worth=_PAGE_WORTH)
+            for place, target in enumerate(page.targets, start=1)
+        ]
+        deliveries = [self._start(each, self._pages, _PAGE_WORTH) for each in notifications]
+        for delivery in deliveries:
+            escalated = escalated.delivering(delivery)
+        targets = ", ".join(str(target) for target in page.targets)
+        self._case.note(
+            AuditEvent.ESCALATION_LEVEL_PAGED,
+            f"level {page.level} of '{choice.name}' is paged: {targets}",
+            becomes=escalated,
+            detail={"level": page.level, "round": page.round, "policy": choice.name},
+        )
 
     def tell(self, kind: NotificationKind) -> None:
         """Send news to everybody who was paged, each once, in reply to their page."""
@@ -134,7 +138,8 @@ class Pager:
                 headline=self._case.incident.headline(self._case.incident.whose),
                 reply_to=page.reference,
             )
-            self._start(notification, among=self._news, worth=_NEWS_WORTH)
+            delivery = self._start(notification, self._news, _NEWS_WORTH)
+            self._case.incident = self._case.incident.delivering(delivery)
 
     def stop(self) -> None:
         """Page nobody any more: what is on its way or between two tries is given up."""
@@ -151,13 +156,9 @@ class Pager:
         await workflow.wait_condition(lambda: not self.is_sending)
 
     def _start(
-        self, notification: Notification, *, among: set[asyncio.Task[None]], worth: timedelta
-    ) -> None:
-        task = asyncio.create_task(self._deliver(notification, worth=worth))
-        among.add(task)
-        task.add_done_callback(among.discard)
-
-    async def _deliver(self, notification: Notification, *, worth: timedelta) -> None:
+        self, notification: Notification, among: set[asyncio.Task[None]], worth: timedelta
+    ) -> Delivery:
+        """Put a notification on its way; what is tried longer than it is worth is given up."""
         delivery = Delivery(
             notification_id=notification.id,
             kind=notification.kind,
@@ -166,7 +167,21 @@ class Pager:
             round=notification.round,
             queued_at=workflow.now(),
         )
-        self._case.incident = self._case.incident.delivering(delivery)
+        task = asyncio.create_task(self._deliver(notification, delivery, worth))
+        among.add(task)
+        task.add_done_callback(lambda task: self._left(task, delivery, among))
+        return delivery
+
+    def _left(
+        self, task: asyncio.Task[None], delivery: Delivery, among: set[asyncio.Task[None]]
+    ) -> None:
+        among.discard(task)
+        if task.cancelled():  # before it began, so it could not tell of it itself
+            self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
+
+    async def _deliver(
+        self, notification: Notification, delivery: Delivery, worth: timedelta
+    ) -> None:
         try:
             receipt = await workflow.execute_activity_method(
                 NotifyActivities.send_notification,
