@@ -154,7 +154,7 @@ def test_the_printed_command_works_when_pasted(running):
     printed = "".join(running.lines)
     command = printed[printed.index("curl") : printed.index(f"\n\n{LAST_LINE}")]
     subprocess.run(["sh", "-c", f"{command} --fail"], check=True, capture_output=True)
-    wait_for(lambda: "streams" in str(running.get("/errors/active")))
+    wait_for(lambda: "channels" in str(running.get("/errors/active")))
 
 
 def test_ctrl_c_stops_everything(home):
