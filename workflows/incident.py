@@ -1,9 +1,8 @@
 """Owns IncidentWorkflow: one error from its first report until it is over."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -17,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import Conflict, HoldfastError, IncidentAlreadyResolved
     from workflows.case import Case
     from workflows.messages import (
+        UI_USER,
         Acknowledge,
         CarriedIncident,
         IncidentInput,
@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.pager import Pager
     from workflows.recorder import Recorder
     from workflows.recoverer import Recoverer
-    from workflows.waiting import until, watch
+    from workflows.waiting import watch
 
 # How many batches an incident remembers having counted, across its runs: a batch told a second
 # time comes soon after the first or never.
@@ -59,11 +59,18 @@ class IncidentWorkflow:
         recording = asyncio.create_task(self._recorder.drain())
         await workflow.wait_condition(lambda: self._case is not None)
         case, pager, recoverer = self._desk()
-        working = [asyncio.create_task(work) for work in self._work(case, pager, recoverer)]
-        await watch(
-            [recording, *working],
-            until=lambda: case.incident.is_resolved or self._must_continue(),
-        )
+        working = [
+            asyncio.create_task(pager.climb()),
+            asyncio.create_task(self._recover(case, recoverer)),
+        ]
+        try:
+            await watch(
+                [recording, *working],
+                until=lambda: case.incident.is_resolved or self._must_continue(),
+            )
+        except asyncio.CancelledError:
+            # "Cancel" in the Temporal UI is somebody's way to end it; the record must say so.
+            self._resolve(Resolution.PERSON, by=UI_USER, note="the workflow was cancelled")
         for task in working:
             task.cancel()
         if not case.incident.is_resolved:
@@ -95,6 +102,7 @@ class IncidentWorkflow:
     def _resume(self, carried: CarriedIncident) -> None:
         case = Case(carried.incident, carried.plan, recorder=self._recorder)
         case.recovery_over = True
+        case.ignored = carried.ignored
         self._take(case)
         self._pager.ladder = carried.ladder
         self._counted = list(carried.counted)
@@ -104,35 +112,11 @@ class IncidentWorkflow:
         self._pager = Pager(case)
         self._recoverer = Recoverer(case)
 
-    def _work(
-        self, case: Case, pager: Pager, recoverer: Recoverer
-    ) -> list[Coroutine[Any, Any, None]]:
-        return [pager.climb(), self._recover(case, recoverer)]
-
     async def _recover(self, case: Case, recoverer: Recoverer) -> None:
-        """Try the strategy's steps; if none helps, wait for the error to have gone by itself."""
-        if await recoverer.recover():
-            how = Resolution.RECOVERED
-            note = f"{case.incident.attempts[-1].action} was verified"
-        else:
-            await self._wait_for_quiet(case, recoverer)
-            how, note = Resolution.QUIET, "no report came any more"
+        how, note = await recoverer.recovered()
         # A person's resolution may arrive in the very activation that verified ours.
         if not case.incident.is_resolved:
             self._resolve(how, by=SYSTEM, note=note)
-
-    async def _wait_for_quiet(self, case: Case, recoverer: Recoverer) -> None:
-        """Wait until no report came for long enough and the service is well."""
-        quiet = case.plan.resolve_after_quiet
-        not_before = case.incident.quiet_at(quiet)
-        while True:
-            wait = max(case.incident.quiet_at(quiet), not_before) - workflow.now()
-            await until(lambda: False, within=wait, summary="quiet resolves the incident")
-            if workflow.now() < case.incident.quiet_at(quiet):
-                continue
-            if await recoverer.is_healthy():
-                return
-            not_before = workflow.now() + quiet
 
     def _resolve(self, how: Resolution, *, by: str, note: str | None) -> None:
         case, pager, _ = self._desk()
@@ -157,6 +141,7 @@ class IncidentWorkflow:
             incident=case.incident,
             plan=case.plan,
             ladder=pager.ladder,
+            ignored=case.ignored,
             counted=tuple(self._counted[-_REMEMBERED_BATCHES:]),
         )
         workflow.continue_as_new(IncidentInput(carried=carried, backlog=self._recorder.backlog))

@@ -9,6 +9,9 @@ from holdfast.domain.policy import Plan
 from holdfast.domain.report import ReportBatch
 from workflows.recorder import Backlog
 
+# The Temporal UI does not say who sends a signal from it.
+UI_USER = "somebody in the Temporal UI"
+
 
 class ReportReports(Model):
     """Tells an incident of more reports, with the plan to follow should they open it."""
@@ -34,13 +37,15 @@ class CarriedIncident(Model):
     """An open incident on its way into the workflow's next run.
 
     Attributes:
-        ladder: Where its escalation stands; None before the first page's time or after the end.
+        ladder: Where its escalation stands; None before its first page and once nobody is paged.
+        ignored: Whether its strategy wants nobody paged.
         counted: The ids of the batches counted lately.
     """
 
     incident: Incident
     plan: Plan
     ladder: Ladder | None
+    ignored: bool = False
     counted: tuple[str, ...]
 
 
@@ -67,7 +72,7 @@ class Acknowledge(Model):
             one, as in a signal sent by hand.
     """
 
-    by: str = Field("somebody in the Temporal UI", min_length=1, max_length=200)
+    by: str = Field(UI_USER, min_length=1, max_length=200)
     incident_id: str | None = None
 
 

@@ -12,7 +12,7 @@ from activities.coordinate import (
 )
 from holdfast.domain.audit import AuditEvent
 from holdfast.domain.holds import Hold
-from holdfast.domain.incident import Attempt, AttemptStatus
+from holdfast.domain.incident import Attempt, AttemptStatus, Resolution
 from holdfast.domain.recovery import RecoveryOutcome, RecoveryRequest, RecoveryStatus
 from holdfast.domain.step_request import StepImpossible, request_of_step
 from holdfast.domain.strategy import Step, StepKind
@@ -43,7 +43,31 @@ class Recoverer:
         """Take the answer of the service's recovery to a request."""
         self._outcomes[outcome.request_id] = outcome
 
-    async def recover(self) -> bool:
+    async def recovered(self) -> tuple[Resolution, str]:
+        """Try the strategy's steps; if none helps, wait for the error to have gone by itself.
+
+        Returns:
+            What ended the incident, and a few words about it.
+        """
+        if await self._recover():
+            return Resolution.RECOVERED, f"{self._case.incident.attempts[-1].action} was verified"
+        await self._wait_for_quiet()
+        return Resolution.QUIET, "no report came any more"
+
+    async def _wait_for_quiet(self) -> None:
+        """Wait until no report came for long enough and the service is well."""
+        quiet = self._case.plan.resolve_after_quiet
+        not_before = self._case.incident.quiet_at(quiet)
+        while True:
+            wait = max(self._case.incident.quiet_at(quiet), not_before) - workflow.now()
+            await until(lambda: False, within=wait, summary="quiet resolves the incident")
+            if workflow.now() < self._case.incident.quiet_at(quiet):
+                continue
+            if await self._is_healthy():
+                return
+            not_before = workflow.now() + quiet
+
+    async def _recover(self) -> bool:
         """Go through the strategy's steps until one is verified; whether one was."""
         case = self._case
         if case.recovery_over:
@@ -195,7 +219,7 @@ class Recoverer:
                 summary=f"give {incident.service} its features back",
             )
 
-    async def is_healthy(self) -> bool:
+    async def _is_healthy(self) -> bool:
         """Ask the service's health check, if it has one; a service without one counts as well."""
         health = self._case.plan.service.health
         if health is None:

@@ -16,8 +16,11 @@ HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 async def test_a_recorded_history_replays(path: Path) -> None:
     """The same events lead to the same commands; otherwise the change needs ``patched``."""
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
-    history = WorkflowHistory.from_json(path.stem, path.read_text())
-    await replayer.replay_workflow(history)
+    await replayer.replay_workflow(_history(path))
+
+
+def _history(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
 def test_every_workflow_has_a_recorded_history() -> None:

@@ -6,10 +6,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from holdfast.domain.incident import IncidentStatus
+from holdfast.domain.incident import IncidentStatus, Resolution
 from holdfast.domain.notification import Notification
 from holdfast.domain.strategy import Step, StepKind
-from tests.workflows.policies import RESTART, ladder, policy_for, report_of
+from tests.workflows.policies import LEVELS, RESTART, ladder, policy_for, report_of
 from tests.workflows.world import World, only_health_helps
 
 ESCALATE = Step(step=StepKind.ESCALATE)
@@ -130,6 +130,37 @@ async def test_everybody_who_was_paged_hears_of_the_end(world: World, service: s
     assert [str(each.target) for each in ends] == ["first"]
     assert ends[0].reply_to.startswith("ref-")
     assert world.records[-1].incident.status is IncidentStatus.RESOLVED
+
+
+async def test_cancelling_the_workflow_is_a_persons_resolution(world: World, service: str) -> None:
+    """ "Cancel" in the Temporal UI ends the incident, and the record says so."""
+
+    async def cancel(notification: Notification) -> None:
+        if notification.kind == "page":
+            await world.client.get_workflow_handle(notification.headline.workflow_id).cancel()
+
+    world.deliver = cancel
+    policy = policy_for(service, ESCALATE, escalation=ladder(), health=False)
+    told = await world.report(policy, report_of(service))
+    await told.handle.result()
+    last = world.records[-1].incident
+    assert (last.resolution, last.resolved_by) == (Resolution.PERSON, "somebody in the Temporal UI")
+    assert len(world.paged()) <= 1
+
+
+async def test_an_escalation_climbs_on_over_new_runs(unhurried_world: World, service: str) -> None:
+    """Reports without end make the history long; each level is still paged once, in its order."""
+    world = unhurried_world
+    escalation = ladder(hold=timedelta(0), wait=timedelta(seconds=2))
+    policy = policy_for(service, ESCALATE, escalation=escalation, health=False)
+    told = await world.report(policy, report_of(service))
+    while len(world.paged()) < len(LEVELS):
+        await world.report(policy, report_of(service))
+    handle = world.client.get_workflow_handle(told.handle.id)
+    await handle.execute_update("resolve", {"by": "ada"})
+    runs = {record.entries[-1].run_id for record in world.records if record.incident}
+    assert len(runs) > 1
+    assert world.paged() == [(1, level, name) for level, name in enumerate(LEVELS, start=1)]
 
 
 async def test_without_a_policy_it_is_said_that_nobody_is_paged(world: World, service: str) -> None:
