@@ -87,8 +87,8 @@ class Document:
         Raises:
             ConfigurationError: If it is not YAML, or gives a key twice.
         """
-        loader = _Loader(text)
         try:
+            loader = _Loader(text)
             root = loader.get_single_node()
             if root and (repeated := list(_repeated_keys(root, (), set()))):
                 raise refusal(name, repeated)
@@ -101,8 +101,6 @@ class Document:
             raise ConfigurationError(
                 f"{name}:{line}: holds the character {character}, which YAML does not allow"
             ) from error
-        finally:
-            loader.dispose()
         return cls(name, data, root)
 
     def holds(self, path: Path) -> bool:

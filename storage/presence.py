@@ -125,4 +125,4 @@ class Presence:
             # The listener connects again, and then catches up.
             raise
         except HoldfastError as error:
-            log.error("what another process told could not be followed", on=channel, why=str(error))
+            log.warning("what another process told is not followed", on=channel, why=str(error))

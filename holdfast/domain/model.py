@@ -42,7 +42,7 @@ def parse_duration(value: Any) -> Any:
             raise ValueError(f"expected a duration of at most {LONGEST.days} days, got {value!r}")
         return timedelta(seconds=seconds)
     hint = ""
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         hint = f": a bare number has no unit, write {value}s if seconds are meant"
     raise ValueError(
         f"expected a duration such as 500ms, 30s, 5m, 1h30m or 2d, got {value!r}{hint}"

@@ -1,0 +1,268 @@
+"""What an incident may become, and what not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from holdfast.domain.classification import Classification
+from holdfast.domain.escalation import EscalationChoice, EscalationLevel, EscalationPolicy, Target
+from holdfast.domain.incident import (
+    Attempt,
+    AttemptStatus,
+    Escalating,
+    Incident,
+    IncidentStatus,
+    Resolution,
+)
+from holdfast.domain.notification import Delivery, DeliveryStatus, NotificationKind
+from holdfast.domain.policy import Plan
+from holdfast.domain.report import Report, ReportBatch
+from holdfast.domain.strategy import STRATEGIES
+from holdfast.errors import Conflict, IncidentAlreadyResolved
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+def plan(*, escalation=True, known=True):
+    policy = EscalationPolicy(levels=[EscalationLevel(targets=[Target(channel="ops")])])
+    choice = EscalationChoice(name="default", policy=policy, hold_page_for="2m", reason="so")
+    return Plan(
+        known_service=known,
+        classification=Classification(category="timeout", severity="high", reason="a rule"),
+        strategy=STRATEGIES["timeout"],
+        escalation=choice if escalation else None,
+        resolve_after_quiet="4h",
+    )
+
+
+def batch(batch_id="b1", *, message="it failed", count=1, first=NOW, last=NOW, **fields):
+    sample = Report(service="channels", error_type="Oops", message=message, **fields)
+    return ReportBatch(
+        id=batch_id, fingerprint="f", sample=sample, count=count, first_at=first, last_at=last
+    )
+
+
+def opened(opening=None, **fields):
+    return Incident.opened(opening or batch(), plan(**fields), at=NOW)
+
+
+class Living(RuleBasedStateMachine):
+    """Everything happens to one incident, in any order."""
+
+    @initialize(count=st.integers(1, 50))
+    def open(self, count):
+        self.count = count
+        self.incident = opened(batch(count=count))
+        self.holder = None
+        self.ending = None
+
+    @rule(count=st.integers(1, 50))
+    def report(self, count):
+        self.incident = self.incident.with_reports(batch(count=count))
+        self.count += count
+
+    @rule(by=st.sampled_from(["ann", "bob"]))
+    def acknowledge(self, by):
+        if self.ending:
+            with pytest.raises(IncidentAlreadyResolved, match=self.ending):
+                self.incident.acknowledged(by, at=NOW)
+        elif self.holder:
+            with pytest.raises(Conflict, match=f"{self.holder} has had it since 2026-03-01"):
+                self.incident.acknowledged(by, at=LATER)
+        else:
+            self.incident = self.incident.acknowledged(by, at=NOW)
+            self.holder = by
+
+    @rule(by=st.sampled_from(["ann", "bob"]), how=st.sampled_from(Resolution))
+    def resolve(self, by, how):
+        if self.ending:
+            with pytest.raises(IncidentAlreadyResolved, match=self.ending):
+                self.incident.resolved(how, by=by, at=NOW)
+        else:
+            self.incident = self.incident.resolved(how, by=by, at=NOW)
+            self.ending = by
+
+    @rule()
+    def recover(self):
+        self.incident = self.incident.recovering()
+
+    @rule()
+    def escalate(self):
+        self.incident = self.incident.escalated(Escalating(reason="so", level=1))
+
+    @invariant()
+    def every_report_is_counted_once(self):
+        assert self.incident.report_count == self.count
+
+    @invariant()
+    def what_a_person_did_is_not_undone(self):
+        if self.ending:
+            assert self.incident.status is IncidentStatus.RESOLVED
+        elif self.holder:
+            assert self.incident.status is IncidentStatus.ACKNOWLEDGED
+        assert self.incident.acknowledged_by == self.holder
+        assert self.incident.resolved_by == self.ending
+        assert self.incident.is_acknowledged is (self.holder is not None)
+        assert self.incident.is_resolved is (self.ending is not None)
+
+    @invariant()
+    def it_survives_a_restart(self):
+        assert Incident.model_validate_json(self.incident.model_dump_json()) == self.incident
+
+
+TestLiving = Living.TestCase
+
+
+def test_an_incident_opens_as_its_plan_says():
+    """It is named after the batch that opens it and keeps why it is what it is."""
+    incident = opened(batch("b1", message="first\nsecond", count=7))
+    assert (incident.id, incident.workflow_id) == ("b1", "incident:channels:f")
+    assert incident.title == "Oops: first"
+    assert (incident.category, incident.severity, incident.reason) == ("timeout", "high", "a rule")
+    assert (incident.status, incident.report_count) == (IncidentStatus.TRIGGERED, 7)
+    assert (incident.escalation.policy, incident.escalation.reason) == ("default", "so")
+
+
+def test_without_a_policy_an_incident_says_that_nobody_is_paged():
+    """Silence would look like a page under way."""
+    escalation = opened(escalation=False).escalation
+    assert escalation.policy is None
+    assert "nobody is paged" in escalation.reason
+
+
+@pytest.mark.parametrize(
+    ("message", "title"),
+    [
+        ("\n\n  late start\nmore", "Oops: late start"),
+        (" \n ", "Oops: "),
+        ("x" * 999, "Oops: " + "x" * 200),
+    ],
+)
+def test_a_title_is_the_messages_first_line_with_text(message, title):
+    """One line, of bounded length, whatever was reported."""
+    assert opened(batch(message=message)).title == title
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=5))
+def test_the_times_of_reports_span_all_batches(spans):
+    """Batches may arrive in any order; the sample is the latest told."""
+    incident = opened()
+    times = [NOW]
+    for number, (one, other) in enumerate(spans):
+        first, last = (NOW + timedelta(seconds=s - 50) for s in sorted((one, other)))
+        times += [first, last]
+        incident = incident.with_reports(batch(message=str(number), first=first, last=last))
+        assert incident.sample.message == str(number)
+    assert (incident.first_report_at, incident.last_report_at) == (min(times), max(times))
+    assert incident.quiet_at(timedelta(hours=1)) == max(times) + timedelta(hours=1)
+
+
+def test_recovery_does_not_hide_that_people_were_paged():
+    """An escalated incident is still escalated while recovery goes on."""
+    incident = opened().recovering()
+    assert incident.status is IncidentStatus.RECOVERING
+    escalated = incident.escalated(Escalating(reason="so", level=1))
+    assert escalated.recovering().status is IncidentStatus.ESCALATED
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda incident: incident.acknowledged("ann", at=NOW),
+        lambda incident: incident.resolved(Resolution.PERSON, by="ann", at=NOW),
+    ],
+)
+def test_once_it_is_taken_or_over_no_page_is_announced(end):
+    """What will not happen must not be shown as coming."""
+    escalating = Escalating(reason="so", level=1, held_until=LATER, next_level_at=LATER)
+    ended = end(opened().escalated(escalating)).escalation
+    assert (ended.held_until, ended.next_level_at, ended.level) == (None, None, 1)
+
+
+def attempt(number=1, **fields):
+    fields = {"of": 2, "started_at": NOW + timedelta(seconds=number)} | fields
+    return Attempt(step="restart", action="restart", number=number, **fields)
+
+
+def test_an_attempts_end_takes_its_beginnings_place():
+    """Each attempt is listed once; the next one follows."""
+    done = attempt(1, status=AttemptStatus.FAILED, reason="it stayed down", finished_at=LATER)
+    incident = opened().attempting(attempt(1)).attempting(done).attempting(attempt(2))
+    assert incident.attempts == (done, attempt(2))
+
+
+def test_two_attempts_at_one_time_stay_two():
+    """Steps that are passed over take no time."""
+    skipped = attempt(1, status=AttemptStatus.SKIPPED)
+    incident = opened().attempting(skipped).attempting(skipped)
+    assert incident.attempts == (skipped, skipped)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "restart (attempt 1 of 2): running"),
+        ({"of": 1, "status": "failed", "reason": "no"}, "restart: failed, no"),
+    ],
+)
+def test_an_attempt_reads_as_a_sentence(fields, text):
+    """Pages and the UI show it."""
+    assert str(attempt(**fields)) == text
+
+
+def delivery(number, *, target="ops", kind=NotificationKind.PAGE, status=DeliveryStatus.SENDING):
+    return Delivery(
+        notification_id=f"n{number}",
+        kind=kind,
+        target=Target(channel=target),
+        level=1,
+        round=1,
+        status=status,
+        queued_at=NOW,
+    )
+
+
+def test_a_deliverys_result_takes_its_place():
+    """Side by side deliveries end in any order."""
+    incident = opened().delivering(delivery(1)).delivering(delivery(2))
+    sent = delivery(1, status=DeliveryStatus.SENT)
+    assert incident.delivering(sent).deliveries == (sent, delivery(2))
+
+
+def test_who_was_told_is_whose_page_was_sent():
+    """Each target once, however often it was paged; not whom no page reached."""
+    incident = opened()
+    for each in [
+        delivery(1, target="a", status=DeliveryStatus.SENT),
+        delivery(2, target="a", status=DeliveryStatus.SENT),
+        delivery(3, target="b", status=DeliveryStatus.FAILED),
+        delivery(4, target="c", status=DeliveryStatus.CANCELLED),
+        delivery(5, target="d", kind=NotificationKind.ACKNOWLEDGED, status=DeliveryStatus.SENT),
+    ]:
+        incident = incident.delivering(each)
+    assert [each.notification_id for each in incident.told()] == ["n2"]
+
+
+def test_actions_may_name_the_reports_fields_and_the_incidents_own():
+    """A report cannot pass for the incident."""
+    opening = batch(context={"channel": "news"}, category="billing", severity="low")
+    parameters = opened(opening).parameters
+    assert parameters["context"] == {"channel": "news"}
+    assert parameters["incident"] == {"id": "b1", "fingerprint": "f", "title": "Oops: it failed"}
+    assert (parameters["category"], parameters["severity"]) == ("timeout", "high")
+    assert parameters["service"] == "channels"
+
+
+def test_a_headline_shows_what_was_tried():
+    """The last ten attempts, as sentences, and what comes next."""
+    incident = opened()
+    for number in range(1, 13):
+        done = attempt(number, of=12, status=AttemptStatus.FAILED)
+        incident = incident.attempting(done)
+    headline = incident.headline("soon")
+    assert headline.tried[0] == "restart (attempt 3 of 12): failed"
+    assert (len(headline.tried), headline.outlook) == (10, "soon")
