@@ -147,8 +147,7 @@ BUILT_IN_RULES: tuple[Rule, ...] = (
         message=r"\b(misconfigur\w+|(missing|unknown|invalid|unset) (setting|option"
         r"|environment variable|configuration)|environment variable .* (not|un)[ ]?set)\b",
     ),
-    # What somebody else sent broken is no wrong input of ours, though a JSONDecodeError is a
-    # ValueError.
+    # What somebody else sent broken is that service's error, not a wrong input of ours.
     _rule("broken answers", "external_service", types="*JSONDecodeError *ContentTypeError"),
     _rule(
         "external types",
@@ -179,11 +178,12 @@ BUILT_IN_RULES: tuple[Rule, ...] = (
         r"|name or service not known|\b(ssl|tls|dns)\b",
     ),
     _rule("validation statuses", "validation", status="400 422"),
-    # A TypeError is not among them: it is a mistake of the program, which somebody should see.
+    # ValueError and TypeError are not among them: they are mostly mistakes of the program, which
+    # somebody should see.
     _rule(
         "validation types",
         "validation",
-        types="*ValidationError ValueError *InvalidInput *InvalidArgument* *BadRequest*",
+        types="*ValidationError *InvalidInput *InvalidArgument* *BadRequest*",
     ),
     _rule("API statuses", "api", status="4xx 5xx"),
     _rule("API types", "api", types="*HTTPError *HTTPStatusError *ApiError *APIError"),

@@ -88,7 +88,7 @@ REALISTIC = [
     ("HTTPError", "no", {"status": 403}, "authorization"),
     ("google.api_core.exceptions.PermissionDenied", "no", {}, "authorization"),
     ("pydantic_core._pydantic_core.ValidationError", "1 validation error", {}, "validation"),
-    ("ValueError", "invalid literal for int()", {}, "validation"),
+    ("ValueError", "invalid literal for int()", {}, "unknown"),
     ("HTTPError", "unprocessable", {"status": 422}, "validation"),
     ("ssl.SSLCertVerificationError", "certificate verify failed", {}, "configuration"),
     ("pydantic_settings.exceptions.SettingsError", "bad", {}, "configuration"),
