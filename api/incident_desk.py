@@ -1,0 +1,152 @@
+"""Owns what people see of an incident and do to it; works with PostgreSQL away."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import structlog
+from temporalio.client import Client, WorkflowExecution, WorkflowHandle
+
+from api.temporal import QUERY_PATIENCE, UPDATE_PATIENCE, ask, asking
+from config.search_attributes import INCIDENT
+from holdfast.domain.incident import Incident
+from holdfast.errors import IncidentAlreadyResolved, NotFound, Unavailable
+from storage.incidents import Incidents
+from workflows.incident import IncidentWorkflow
+from workflows.messages import Acknowledge, Resolve
+
+log = structlog.get_logger(__name__)
+
+
+# A PostgreSQL that hangs must not keep a person from taking an incident.
+_RECORD_PATIENCE: Final = timedelta(seconds=1)
+
+
+class Source(StrEnum):
+    """Who answered: the workflow itself, or the record, which may be a moment behind."""
+
+    WORKFLOW = "workflow"
+    RECORD = "record"
+
+
+class _Place(NamedTuple):
+    """Where an incident is: its workflow, and what the record says if that could be read."""
+
+    workflow_id: str
+    run_id: str | None
+    record: Incident | None
+
+
+class IncidentDesk:
+    """Answers about single incidents, and passes on what people do to them."""
+
+    def __init__(self, *, client: Client, incidents: Incidents) -> None:
+        self._client = client
+        self._incidents = incidents
+
+    async def get(self, incident_id: str) -> tuple[Incident, Source]:
+        """An incident as it is now, and who said so.
+
+        Raises:
+            NotFound: If there is no such incident.
+            Unavailable: If neither the record nor the workflow can be asked.
+        """
+        place = await self._find(incident_id)
+        if place.record and place.record.is_resolved:
+            return place.record, Source.RECORD
+        try:
+            snapshot = await ask(
+                self._client, IncidentWorkflow.snapshot, place.workflow_id, run_id=place.run_id
+            )
+        except (NotFound, Unavailable) as error:
+            if place.record is None:
+                raise
+            log.info("an incident is told from its record", incident=incident_id, why=str(error))
+            return place.record, Source.RECORD
+        if snapshot and snapshot.id == incident_id:
+            return snapshot, Source.WORKFLOW
+        # The workflow has gone on to the error's next incident; the last record is on its way.
+        if place.record is None:
+            raise _unknown(incident_id)
+        return place.record, Source.RECORD
+
+    async def acknowledge(self, incident_id: str, *, by: str) -> Incident:
+        """Take an incident for a person; answers once no page is on its way any more.
+
+        Raises:
+            Conflict: If somebody has it; the message says who.
+            IncidentAlreadyResolved: If it is over.
+            NotFound: If there is no such incident.
+            Unavailable: If Temporal or its workers gave no answer in time.
+        """
+        handle = await self._open(incident_id)
+        message = Acknowledge(by=by, incident_id=incident_id)
+        try:
+            with asking(handle.id):
+                return await handle.execute_update(
+                    IncidentWorkflow.acknowledge, message, rpc_timeout=UPDATE_PATIENCE
+                )
+        except NotFound as error:
+            raise _over(incident_id) from error
+
+    async def resolve(self, incident_id: str, *, by: str, note: str | None) -> Incident:
+        """End an incident for a person.
+
+        Raises:
+            IncidentAlreadyResolved: If it is over.
+            NotFound: If there is no such incident.
+            Unavailable: If Temporal or its workers gave no answer in time.
+        """
+        handle = await self._open(incident_id)
+        message = Resolve(by=by, incident_id=incident_id, note=note)
+        try:
+            with asking(handle.id):
+                return await handle.execute_update(
+                    IncidentWorkflow.resolve, message, rpc_timeout=UPDATE_PATIENCE
+                )
+        except NotFound as error:
+            raise _over(incident_id) from error
+
+    async def _open(self, incident_id: str) -> WorkflowHandle[IncidentWorkflow, None]:
+        """The workflow of an incident that is not over, as far as the record knows."""
+        place = await self._find(incident_id)
+        if place.record and place.record.is_resolved:
+            # The domain's own refusal: it names who ended it, and when.
+            place.record.acknowledged("", at=datetime.now(UTC))
+        # Not one run of it: an incident goes on in its workflow's next run.
+        return self._client.get_workflow_handle_for(IncidentWorkflow.run, place.workflow_id)
+
+    async def _find(self, incident_id: str) -> _Place:
+        try:
+            async with asyncio.timeout(_RECORD_PATIENCE.total_seconds()):
+                record = await self._incidents.get(incident_id)
+        except (TimeoutError, Unavailable) as error:
+            log.info("an incident is looked for in Temporal", id=incident_id, why=str(error))
+            record = None
+        if record:
+            return _Place(record.workflow_id, None, record)
+        # PostgreSQL is away, or the incident's first record is on its way.
+        if found := await self._execution(incident_id):
+            return _Place(found.id, found.run_id, None)
+        raise _unknown(incident_id)
+
+    async def _execution(self, incident_id: str) -> WorkflowExecution | None:
+        """The workflow run that last had an incident; the id's form rules out a query of its own.
+
+        Runs that are open come first.
+        """
+        query = f"{INCIDENT.name} = '{incident_id}'"
+        with asking("the list of workflows"):
+            executions = self._client.list_workflows(
+                query, limit=1, page_size=1, rpc_timeout=QUERY_PATIENCE
+            )
+            return await anext(aiter(executions), None)
+
+
+def _unknown(incident_id: str) -> NotFound:
+    return NotFound(f"there is no incident {incident_id}")
+
+
+def _over(incident_id: str) -> IncidentAlreadyResolved:
+    return IncidentAlreadyResolved(f"incident {incident_id} is over")

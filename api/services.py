@@ -1,0 +1,199 @@
+"""Owns the API's composition: its parts, made from the settings and put together."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Self
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.dispatch import Dispatcher
+from api.health import HealthProbe
+from api.incident_desk import IncidentDesk
+from api.key_ring import KeyRing
+from api.reception import Reception
+from api.recovery_desk import RecoveryDesk
+from api.temporal import unconnected
+from config.policy import MissingSecret, PolicyHolder, load, missing_secrets
+from config.settings import Settings
+from config.temporal import connect, ensure_search_attributes
+from config.version import running_version
+from holdfast.domain.policy import Policy
+from holdfast.errors import ConfigurationError
+from storage.audit import Audit
+from storage.database import create_engine
+from storage.entities import Entities
+from storage.incidents import Incidents
+from storage.intake import Intake
+from storage.keys import Keys
+from storage.policy_reload import PolicyReload
+from storage.presence import KEYS_CHANGED, POLICY_CHANGED, Presence
+from storage.processes import Processes, ProcessKind
+from storage.statistics import Statistics
+
+log = structlog.get_logger(__name__)
+
+# What a start waits for and an end may take: neither waits for a store that is away.
+_PATIENCE: Final = timedelta(seconds=1)
+# A PostgreSQL that hangs must not keep reports waiting when Temporal can take them.
+_STORE_PATIENCE: Final = timedelta(seconds=2)
+_AGAIN: Final = timedelta(seconds=5)
+
+
+@dataclass
+class Services:
+    """All parts of an API process.
+
+    It opens, and serves what it can, with PostgreSQL away and with Temporal away.
+    """
+
+    settings: Settings
+    engine: AsyncEngine
+    client: Client
+    holder: PolicyHolder
+    keys: KeyRing
+    reload: PolicyReload
+    presence: Presence
+    reception: Reception
+    health: HealthProbe
+    incident_desk: IncidentDesk
+    recovery_desk: RecoveryDesk
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Put the parts together and set them to work.
+
+        Raises:
+            ConfigurationError: If the policy file is broken or no database is set.
+        """
+        holder = PolicyHolder(load(settings.config))
+        if settings.database_url is None:
+            raise ConfigurationError("HOLDFAST_DATABASE_URL is not set: where is PostgreSQL?")
+        url = settings.database_url.get_secret_value()
+        engine = create_engine(url, command_timeout=_STORE_PATIENCE)
+        client = unconnected(await connect(settings, lazy=True))
+        services = cls._composed(settings, engine, client, holder)
+        await services.start()
+        return services
+
+    @classmethod
+    def _composed(
+        cls, settings: Settings, engine: AsyncEngine, client: Client, holder: PolicyHolder
+    ) -> Self:
+        def policy() -> Policy:
+            return holder.policy
+
+        admin = settings.admin_key.get_secret_value() if settings.admin_key else None
+        keys = KeyRing(Keys(engine), admin_secret=admin)
+        reload = PolicyReload(engine, holder)
+        queue = settings.task_queue
+        intake = Intake(engine)
+        dispatcher = Dispatcher(client=client, intake=intake, policy=policy, task_queue=queue)
+        return cls(
+            settings=settings,
+            engine=engine,
+            client=client,
+            holder=holder,
+            keys=keys,
+            reload=reload,
+            presence=Presence(
+                engine,
+                kind=ProcessKind.API,
+                version=running_version(),
+                policy_hash=lambda: holder.current.hash,
+                hearing={KEYS_CHANGED: keys.refresh, POLICY_CHANGED: reload.follow},
+            ),
+            reception=Reception(intake=intake, dispatcher=dispatcher),
+            health=HealthProbe(engine=engine, client=client, task_queue=queue),
+            incident_desk=IncidentDesk(client=client, incidents=Incidents(engine)),
+            recovery_desk=RecoveryDesk(client=client, policy=policy, task_queue=queue),
+        )
+
+    async def start(self) -> None:
+        """Set the parts to work."""
+        try:
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                await self.keys.refresh()
+        except Exception as error:  # noqa: BLE001  # the start's edge: they are read later
+            log.warning("API keys are not read yet; the admin's works", why=str(error))
+        for missing in await self.missing_secrets():
+            log.warning("a secret is missing", path=missing.path, why=missing.problem)
+        await self.reception.start()
+        await self.presence.start()
+        self._tasks = [
+            asyncio.create_task(self.keys.keep_fresh(), name="keep the keys fresh"),
+            asyncio.create_task(
+                _until_done(lambda: ensure_search_attributes(self.client)),
+                name="ensure search attributes",
+            ),
+        ]
+
+    async def close(self) -> None:
+        """Stop all parts and let go of the stores; what is under way gets a moment."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        try:
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                await self.reception.stop()
+                await self.presence.stop()
+                await self.engine.dispose()
+        except TimeoutError:
+            log.warning("not everything stopped in time")
+
+    async def missing_secrets(self) -> list[MissingSecret]:
+        """The secrets that the policy names and this process does not have."""
+        return await asyncio.to_thread(missing_secrets, self.holder.policy, os.environ)
+
+    @property
+    def audit(self) -> Audit:
+        """The audit log."""
+        return Audit(self.engine)
+
+    @property
+    def entities(self) -> Entities:
+        """The record of breakers, degradations and recoveries."""
+        return Entities(self.engine)
+
+    @property
+    def incidents(self) -> Incidents:
+        """The record of incidents."""
+        return Incidents(self.engine)
+
+    @property
+    def intake(self) -> Intake:
+        """What was taken and is not counted yet."""
+        return Intake(self.engine)
+
+    @property
+    def issued_keys(self) -> Keys:
+        """The API keys as they are stored."""
+        return Keys(self.engine)
+
+    @property
+    def processes(self) -> Processes:
+        """The register of running processes."""
+        return Processes(self.engine)
+
+    @property
+    def statistics(self) -> Statistics:
+        """How recovery goes."""
+        return Statistics(self.engine)
+
+
+async def _until_done(work: Callable[[], Awaitable[object]]) -> None:
+    """Do something once, however long what it needs is away."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # the task's edge: it is tried again
+            log.info("not done yet, trying again", why=str(error))
+            await asyncio.sleep(_AGAIN.total_seconds())
+        else:
+            return

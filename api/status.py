@@ -1,0 +1,165 @@
+"""Owns what ``GET /status`` tells: every component in detail, as far as it can be reached."""
+
+import asyncio
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from api.health import Health
+from api.services import Services
+from config.policy import MissingSecret
+from config.version import running_version
+from holdfast.domain.breaker import BreakerStatus
+from holdfast.domain.recovery import RecoveryRun, RecoveryState
+from holdfast.errors import Unavailable
+from storage.incidents import IncidentCounts
+from storage.intake import IntakeBacklog
+from storage.presence import ALIVE_WITHIN
+from storage.processes import Process
+
+
+class PolicyProblem(BaseModel):
+    """Something that the policy names and this process lacks."""
+
+    path: str = Field(description="Where in the policy.", examples=["channels.slack.token"])
+    problem: str = Field(description="What is missing, and what to do.")
+
+    @classmethod
+    def of(cls, missing: MissingSecret) -> Self:
+        """A missing secret as it is shown."""
+        return cls(path=missing.path, problem=missing.problem)
+
+
+class PolicyStatus(BaseModel):
+    """The policy file that is followed."""
+
+    hash: str = Field(description="What this process follows.", examples=["3f2a9c0d1e4b"])
+    services: int = Field(description="How many services it knows.")
+    problems: list[PolicyProblem] = Field(description="What it names and this process lacks.")
+    differs: bool | None = Field(
+        description="Whether processes follow different policies: reload; unknown without the "
+        "record."
+    )
+
+
+class RecoveringService(BaseModel):
+    """A service on which recovery is at work, or that runs on its fallback."""
+
+    service: str = Field(description="The service.")
+    running: str | None = Field(description="The action under way.")
+    queued: int = Field(description="How many runs wait for their turn.")
+    fallback_since: AwareDatetime | None = Field(
+        description="Since when it runs on its fallback; `POST /recovery/restore/...` ends it."
+    )
+
+    @classmethod
+    def of(cls, state: RecoveryState) -> Self:
+        """A service's recovery as it is shown."""
+        return cls(
+            service=state.service,
+            running=_name(state.running),
+            queued=len(state.queue),
+            fallback_since=state.fallback_since,
+        )
+
+
+def _name(run: RecoveryRun | None) -> str | None:
+    return run.request.action_name if run else None
+
+
+class DegradedService(BaseModel):
+    """A service that serves less."""
+
+    service: str = Field(description="The service.")
+    level: int = Field(description="Its degradation level.")
+
+
+class KeyStatus(BaseModel):
+    """The API keys as this process knows them."""
+
+    active: int = Field(description="How many are good.")
+    refreshed_at: AwareDatetime | None = Field(
+        description="When they were last read; never while PostgreSQL was away since the start."
+    )
+
+
+class Recorded(BaseModel):
+    """What the record in PostgreSQL tells."""
+
+    processes: list[Process] = Field(description="The processes that gave a heartbeat lately.")
+    intake: IntakeBacklog = Field(description="Reports that were taken and wait for Temporal.")
+    incidents: IncidentCounts = Field(description="The active incidents, counted.")
+    breakers_open: list[str] = Field(description="The services whose breaker is open.")
+    degraded: list[DegradedService] = Field(description="The services that serve less.")
+    recoveries: list[RecoveringService] = Field(
+        description="The services on which recovery is at work, or that run on their fallback."
+    )
+
+
+class Status(BaseModel):
+    """Everything about Holdfast, as this process sees it."""
+
+    version: str = Field(description="This process's version.", examples=["0.1.0"])
+    process: Process = Field(description="This process.")
+    hearing: bool = Field(description="Whether messages of the other processes reach this one.")
+    health: Health = Field(description="What `GET /health` says.")
+    policy: PolicyStatus = Field(description="The policy file.")
+    keys: KeyStatus = Field(description="The API keys.")
+    record: Recorded | None = Field(description="What the record tells; nothing while it is away.")
+    record_problem: str | None = Field(description="Why the record tells nothing.")
+
+
+async def status_of(services: Services) -> Status:
+    """Gather all that can be reached; what can't is left out, and said so."""
+    health, missing, record = await asyncio.gather(
+        services.health.health(), services.missing_secrets(), _record(services)
+    )
+    recorded = record if isinstance(record, Recorded) else None
+    return Status(
+        version=running_version(),
+        process=services.presence.process,
+        hearing=services.presence.is_hearing,
+        health=health,
+        policy=PolicyStatus(
+            hash=services.holder.current.hash,
+            services=len(services.holder.policy.services),
+            problems=[PolicyProblem.of(each) for each in missing],
+            differs=_differs(recorded, services.holder.current.hash),
+        ),
+        keys=KeyStatus(active=len(services.keys), refreshed_at=services.keys.refreshed_at),
+        record=recorded,
+        record_problem=str(record) if isinstance(record, Unavailable) else None,
+    )
+
+
+def _differs(record: Recorded | None, ours: str) -> bool | None:
+    if record is None:
+        return None
+    return any(process.policy_hash != ours for process in record.processes)
+
+
+async def _record(services: Services) -> Recorded | Unavailable:
+    entities = services.entities
+    try:
+        processes, intake, incidents, breakers, degraded, recoveries = await asyncio.gather(
+            services.processes.alive(ALIVE_WITHIN),
+            services.intake.waiting(),
+            services.incidents.counts(),
+            entities.breakers(),
+            entities.degraded(),
+            entities.recoveries(),
+        )
+    except Unavailable as error:
+        return error
+    return Recorded(
+        processes=processes,
+        intake=intake,
+        incidents=incidents,
+        breakers_open=[each.service for each in breakers if each.status is BreakerStatus.OPEN],
+        degraded=[DegradedService(service=each.service, level=each.level) for each in degraded],
+        recoveries=[
+            RecoveringService.of(each)
+            for each in recoveries
+            if not each.idle or each.fallback_since is not None
+        ],
+    )
