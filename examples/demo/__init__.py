@@ -1,0 +1,1 @@
+"""What shows Holdfast at work on one machine, and the stand-ins for vendors that it needs."""
