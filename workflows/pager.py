@@ -25,6 +25,11 @@ from workflows.waiting import until
 _PAGE_WORTH = timedelta(hours=1)
 _NEWS_WORTH = timedelta(seconds=30)
 _SEND_TIMEOUT = timedelta(seconds=30)
+_WORDS = {
+    NotificationKind.PAGE: "the page",
+    NotificationKind.ACKNOWLEDGED: "word that it is acknowledged",
+    NotificationKind.RESOLVED: "word that it is resolved",
+}
 _RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
 )
@@ -64,7 +69,7 @@ class Pager:
         if self._case.is_held_by_nobody:
             self._case.note(
                 AuditEvent.ESCALATION_ENDED,
-                f"every level of '{choice.name}' was paged and nobody answered",
+                f"the last level of '{choice.name}' was paged; there is nobody left to page",
             )
 
     async def _hold(self, choice: EscalationChoice) -> bool:
@@ -219,7 +224,7 @@ class Pager:
             event, how = AuditEvent.NOTIFICATION_FAILED, f"was not sent: {ended.reason}"
         self._case.note(
             event,
-            f"the {delivery.kind.value} to {delivery.target} {how}",
+            f"{_WORDS[delivery.kind]} to {delivery.target} {how}",
             becomes=self._case.incident.delivering(ended),
             detail=ended.model_dump(mode="json"),
         )
