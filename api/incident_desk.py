@@ -72,7 +72,7 @@ class IncidentDesk:
         return place.record, Source.RECORD
 
     async def acknowledge(self, incident_id: str, *, by: str) -> Incident:
-        """Take an incident for a person; answers once no page is on its way any more.
+        """Take an incident for a person; pages that are due, or wait for a try, are given up.
 
         Raises:
             Conflict: If somebody has it; the message says who.

@@ -217,7 +217,7 @@ class IncidentWorkflow:
 
     @workflow.update
     async def acknowledge(self, message: Acknowledge) -> Incident:
-        """Take the incident: pages stop. Answers once nothing is on its way any more."""
+        """Take the incident: whatever page is due, or waits for another try, is given up."""
         case, pager, _ = self._desk()
         self._acknowledge(message)
         await pager.pages_stopped()

@@ -133,7 +133,7 @@ async def list_escalations(
 @router.post(
     "/escalations/{incident_id}/acknowledge",
     summary="Answer an escalation",
-    response_description="It is yours: nothing more is sent to anybody.",
+    response_description="It is yours: no further page is begun.",
     responses=example(ACKNOWLEDGED) | problems(404, 409),
 )
 async def acknowledge_escalation(

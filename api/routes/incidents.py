@@ -158,7 +158,7 @@ async def get_incident(
 @router.post(
     "/errors/{incident_id}/acknowledge",
     summary="Take an incident",
-    response_description="It is yours: nothing more is sent to anybody.",
+    response_description="It is yours: no further page is begun.",
     responses=example(ACKNOWLEDGED) | problems(404, 409),
 )
 async def acknowledge_incident(
@@ -167,7 +167,9 @@ async def acknowledge_incident(
     incident_id: IncidentId,
     body: Acknowledgement | None = None,
 ) -> IncidentView:
-    """Take an incident: pages stop, those on their way included. It works with PostgreSQL away.
+    """Take an incident: pages that are due, or wait for another try, are given up.
+
+    It works with PostgreSQL away.
 
     The first who takes it has it; to anybody later the answer is 409, and says who has it.
     """
