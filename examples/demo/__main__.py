@@ -53,10 +53,11 @@ def main() -> int:
     except HoldfastError as error:
         teller.failed(f"It could not be started: {error}")
         code = NOT_STARTED
-    if code in {TOLD, INTERRUPTED}:
-        shutil.rmtree(home, ignore_errors=True)
-    else:
-        teller.aside(f"What every process printed is kept in {home / 'logs'}")
+    finally:
+        if code in {TOLD, INTERRUPTED}:
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            teller.aside(f"What every process printed is kept in {home / 'logs'}")
     return code
 
 

@@ -1,5 +1,7 @@
 """Owns the telling: what the person at the terminal reads while it happens, and at the end."""
 
+import io
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,7 +50,10 @@ class Teller:
 
     @classmethod
     def at_terminal(cls) -> "Teller":
-        """For standard output, also when it is a pipe or a file."""
+        """For standard output, also when it is a pipe or a file, in whatever encoding."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What the system tells may hold more than the encoding does.
+            sys.stdout.reconfigure(errors="replace")
         console = Console(highlight=False)
         console.width = min(console.width, WIDEST) if console.is_terminal else UNKNOWN_WIDTH
         return cls(console)
