@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -62,7 +63,6 @@ def main() -> int:
 
 
 async def _tell(home: Path, teller: Teller, *, stays: bool) -> int:
-    started = monotonic()
     _cancel_on_signals()
     try:
         family = await _perform(home, teller, stays=stays)
@@ -72,8 +72,7 @@ async def _tell(home: Path, teller: Teller, *, stays: bool) -> int:
     await _require_gone(family)
     teller.tell(
         "Everything told here was seen to happen: by the API, the audit log, the frame counters on "
-        f"both ends, and Slack's stand-in. It took {monotonic() - started:.0f} s; nothing is left "
-        "running."
+        "both ends, and Slack's stand-in. Nothing is left running."
     )
     return TOLD
 
@@ -90,11 +89,13 @@ async def _perform(home: Path, teller: Teller, *, stays: bool) -> list[psutil.Pr
             teller.chapter(f"{number} of {len(STORIES)}: {title}")
             endings.append(await story(stage, teller))
         await _require_calm(stage, teller)
-        teller.chapter("What happened")
+        teller.chapter(f"What happened, in {monotonic() - started:.0f} s")
         teller.summary(endings)
         if stays:
             teller.tell("Everything keeps running; Ctrl-C stops it.")
-            await asyncio.Event().wait()
+            # The end that was asked for, and no interruption: all has been told.
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
         return psutil.Process().children(recursive=True)
 
 
