@@ -16,6 +16,11 @@ class AuditEvent(StrEnum):
     INCIDENT_OPENED = "incident.opened"
     INCIDENT_REPORTED = "incident.reported"
     INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
+    INCIDENT_UNACKNOWLEDGED = "incident.unacknowledged"
+    INCIDENT_SNOOZED = "incident.snoozed"
+    INCIDENT_REASSIGNED = "incident.reassigned"
+    INCIDENT_NOTED = "incident.noted"
+    INCIDENT_RAISED = "incident.raised"
     INCIDENT_RESOLVED = "incident.resolved"
     STEP_STARTED = "step.started"
     STEP_SUCCEEDED = "step.succeeded"
@@ -27,16 +32,53 @@ class AuditEvent(StrEnum):
     RECOVERY_STARTED = "recovery.started"
     RECOVERY_FINISHED = "recovery.finished"
     ESCALATION_HELD = "escalation.held"
+    ESCALATION_SWITCHED = "escalation.switched"
+    ESCALATION_HURRIED = "escalation.hurried"
+    ESCALATION_RESUMED = "escalation.resumed"
     ESCALATION_LEVEL_PAGED = "escalation.level_paged"
     ESCALATION_ENDED = "escalation.ended"
     ESCALATION_IMPOSSIBLE = "escalation.impossible"
+    NOTIFICATION_HELD = "notification.held"
+    NOTIFICATION_BUNDLED = "notification.bundled"
     NOTIFICATION_SENT = "notification.sent"
+    NOTIFICATION_DELIVERED = "notification.delivered"
+    NOTIFICATION_CANCELLED = "notification.cancelled"
     NOTIFICATION_FAILED = "notification.failed"
     BREAKER_CHANGED = "breaker.changed"
     DEGRADATION_CHANGED = "degradation.changed"
+    SILENCE_CREATED = "silence.created"
+    SILENCE_ENDED = "silence.ended"
+    CHANNEL_FAILED = "channel.failed"
+    CHANNEL_RECOVERED = "channel.recovered"
     CONFIG_RELOADED = "config.reloaded"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+
+
+# The steps of an incident that its followers see in a message's thread. What one message's own
+# delivery comes to is not among them: the thread would tell of itself.
+FOLLOWED = frozenset(
+    {
+        AuditEvent.INCIDENT_ACKNOWLEDGED,
+        AuditEvent.INCIDENT_UNACKNOWLEDGED,
+        AuditEvent.INCIDENT_SNOOZED,
+        AuditEvent.INCIDENT_REASSIGNED,
+        AuditEvent.INCIDENT_NOTED,
+        AuditEvent.INCIDENT_RAISED,
+        AuditEvent.INCIDENT_RESOLVED,
+        AuditEvent.STEP_SUCCEEDED,
+        AuditEvent.STEP_FAILED,
+        AuditEvent.STEP_SKIPPED,
+        AuditEvent.RECOVERY_EXHAUSTED,
+        AuditEvent.ESCALATION_HELD,
+        AuditEvent.ESCALATION_SWITCHED,
+        AuditEvent.ESCALATION_HURRIED,
+        AuditEvent.ESCALATION_RESUMED,
+        AuditEvent.ESCALATION_LEVEL_PAGED,
+        AuditEvent.ESCALATION_ENDED,
+        AuditEvent.NOTIFICATION_FAILED,
+    }
+)
 
 
 class AuditEntry(Model):

@@ -2,93 +2,35 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Self
 
 from pydantic import AwareDatetime, JsonValue
 
+from holdfast.domain.attempt import Attempt, AttemptStatus
+from holdfast.domain.custody import Actor, Custody, Escalating, Remark
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.model import Model
 from holdfast.domain.notification import (
     Delivery,
-    DeliveryStatus,
     Headline,
     NotificationKind,
 )
 from holdfast.domain.policy import Plan
 from holdfast.domain.report import Report, ReportBatch
 from holdfast.domain.severity import Severity
-from holdfast.domain.strategy import StepKind
 from holdfast.errors import Conflict, IncidentAlreadyResolved
 
-
-class IncidentStatus(StrEnum):
-    """Where an incident stands."""
-
-    TRIGGERED = "triggered"
-    RECOVERING = "recovering"
-    ESCALATED = "escalated"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
-
-
-class Resolution(StrEnum):
-    """What ended an incident."""
-
-    RECOVERED = "recovered"
-    PERSON = "person"
-    QUIET = "quiet"
-
-
-class AttemptStatus(StrEnum):
-    """How an attempt of a recovery step ended."""
-
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-class Attempt(Model):
-    """One attempt of one step, as the incident keeps it.
-
-    Attributes:
-        number: 1 for the step's first attempt; ``of`` is how many it has.
-    """
-
-    step: StepKind
-    action: str
-    number: int
-    of: int
-    status: AttemptStatus = AttemptStatus.RUNNING
-    reason: str = ""
-    started_at: AwareDatetime
-    finished_at: AwareDatetime | None = None
-
-    def __str__(self) -> str:
-        count = f" (attempt {self.number} of {self.of})" if self.of > 1 else ""
-        return f"{self.action}{count}: {self.status}" + (f", {self.reason}" if self.reason else "")
-
-
-class Escalating(Model):
-    """The escalation as people see it.
-
-    Attributes:
-        policy: The policy's name; None when nobody will be paged, and ``reason`` says why.
-        level: The last level that was paged; 0 before the first.
-        held_until: The first page waits for recovery until then, at the most.
-        next_level_at: When the next level's turn comes, while nobody acknowledges.
-    """
-
-    policy: str | None = None
-    reason: str
-    level: int = 0
-    round: int = 0
-    held_until: AwareDatetime | None = None
-    next_level_at: AwareDatetime | None = None
+_KEPT_REMARKS = 100
 
 
 class Incident(Model):
-    """The incident as everybody sees it; a workflow owns it and replaces it with each change."""
+    """The incident as everybody sees it; a workflow owns it and replaces it with each change.
+
+    Attributes:
+        acknowledged_at: When whoever has it took it; None while nobody has.
+        note: What was said at its end.
+        remarks: What people noted on the way.
+    """
 
     id: str
     workflow_id: str
@@ -111,6 +53,8 @@ class Incident(Model):
     resolved_by: str | None = None
     resolution: Resolution | None = None
     note: str | None = None
+    custody: Custody = Custody()
+    remarks: tuple[Remark, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     escalation: Escalating
     deliveries: tuple[Delivery, ...] = ()
@@ -151,6 +95,11 @@ class Incident(Model):
         return self.acknowledged_at is not None
 
     @property
+    def is_snoozed(self) -> bool:
+        """Whether somebody wants it left alone for a while."""
+        return self.custody.snoozed_until is not None
+
+    @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """What recovery actions may name: the latest report's fields, and the incident's own."""
         report: dict[str, JsonValue] = self.sample.model_dump(mode="json")
@@ -171,8 +120,21 @@ class Incident(Model):
             }
         )
 
-    def acknowledged(self, by: str, *, at: datetime) -> Self:
+    def acknowledged(
+        self,
+        by: Actor,
+        *,
+        at: datetime,
+        timeout: timedelta = timedelta(0),
+        remind_before: timedelta = timedelta(0),
+    ) -> Self:
         """The incident, taken by a person. The first who takes it has it.
+
+        Args:
+            by: Who.
+            at: When.
+            timeout: How long an acknowledgement is worth; nothing is for good.
+            remind_before: How long before its end they are reminded.
 
         Raises:
             IncidentAlreadyResolved: If it is over.
@@ -182,16 +144,76 @@ class Incident(Model):
         if self.acknowledged_at:
             when = self.acknowledged_at.isoformat(timespec="seconds")
             raise Conflict(f"{self.acknowledged_by} has had it since {when}")
-        return self.model_copy(
-            update={
-                "status": IncidentStatus.ACKNOWLEDGED,
-                "acknowledged_at": at,
-                "acknowledged_by": by,
-                "escalation": self.escalation.model_copy(
-                    update={"held_until": None, "next_level_at": None}
-                ),
-            }
+        custody = self.custody.taken(by, at=at, timeout=timeout, remind_before=remind_before)
+        return self._with(
+            status=IncidentStatus.ACKNOWLEDGED,
+            acknowledged_at=at,
+            acknowledged_by=by.name,
+            custody=custody,
+            escalation=self.escalation.over(),
         )
+
+    def unacknowledged(self) -> Self:
+        """The incident with nobody who has it, and no snooze: escalation goes on.
+
+        Raises:
+            IncidentAlreadyResolved: If it is over.
+            Conflict: If nobody has it and it is not snoozed.
+        """
+        self._refuse_when_resolved()
+        if not self.is_acknowledged and not self.is_snoozed:
+            raise Conflict("nobody has acknowledged it")
+        escalated = self.escalation.level > 0
+        return self._with(
+            status=IncidentStatus.ESCALATED if escalated else IncidentStatus.TRIGGERED,
+            acknowledged_at=None,
+            acknowledged_by=None,
+            custody=self.custody.given_up(),
+        )
+
+    def snoozed(self, by: Actor, *, until: datetime, at: datetime) -> Self:
+        """The incident, left alone until a time; whoever has it keeps it until then.
+
+        Raises:
+            IncidentAlreadyResolved: If it is over.
+            Conflict: If the time has passed.
+        """
+        self._refuse_when_resolved()
+        if until <= at:
+            raise Conflict(f"{until.isoformat(timespec='seconds')} has passed already")
+        times = {"snoozed_until": until, "remind_at": None, "ends_at": None}
+        custody = self.custody.model_copy(update=times | {"snoozed_by": by.name})
+        return self._with(custody=custody, escalation=self.escalation.over())
+
+    def reassigned(self, to: str) -> Self:
+        """The incident, handed to somebody who has yet to acknowledge it.
+
+        Raises:
+            IncidentAlreadyResolved: If it is over.
+        """
+        self._refuse_when_resolved()
+        given_up = self.custody.given_up().model_copy(update={"assigned_to": to})
+        return self._with(
+            status=IncidentStatus.ESCALATED,
+            acknowledged_at=None,
+            acknowledged_by=None,
+            custody=given_up,
+        )
+
+    def remarked(self, remark: Remark) -> Self:
+        """The incident with a note more; the last hundred are kept here, all in the audit log."""
+        return self._with(remarks=(*self.remarks, remark)[-_KEPT_REMARKS:])
+
+    def linked(self, link: str) -> Self:
+        """The incident with a one-time link used up.
+
+        Raises:
+            Conflict: If it was used before.
+        """
+        if link in self.custody.used_links:
+            raise Conflict("this link was used already; open the incident to act on it again")
+        used = (*self.custody.used_links, link)
+        return self._with(custody=self.custody.model_copy(update={"used_links": used}))
 
     def resolved(self, how: Resolution, *, by: str, at: datetime, note: str | None = None) -> Self:
         """The incident, over.
@@ -200,17 +222,13 @@ class Incident(Model):
             IncidentAlreadyResolved: If it was over before.
         """
         self._refuse_when_resolved()
-        return self.model_copy(
-            update={
-                "status": IncidentStatus.RESOLVED,
-                "resolution": how,
-                "resolved_at": at,
-                "resolved_by": by,
-                "note": note,
-                "escalation": self.escalation.model_copy(
-                    update={"held_until": None, "next_level_at": None}
-                ),
-            }
+        return self._with(
+            status=IncidentStatus.RESOLVED,
+            resolution=how,
+            resolved_at=at,
+            resolved_by=by,
+            note=note,
+            escalation=self.escalation.over(),
         )
 
     def _refuse_when_resolved(self) -> None:
@@ -247,12 +265,17 @@ class Incident(Model):
         changed = (*self.deliveries[:place], delivery, *self.deliveries[place + 1 :])
         return self.model_copy(update={"deliveries": changed})
 
+    def delivery(self, notification_id: str) -> Delivery | None:
+        """What became of a notification."""
+        found = (each for each in self.deliveries if each.notification_id == notification_id)
+        return next(found, None)
+
     def told(self) -> tuple[Delivery, ...]:
-        """One sent page for each target that was told: whom the end of it concerns."""
+        """One page that arrived for each contact that was told: whom the end of it concerns."""
         pages = {
-            str(each.target): each
+            str(each.contact or each.target): each
             for each in self.deliveries
-            if each.kind is NotificationKind.PAGE and each.status is DeliveryStatus.SENT
+            if each.kind is NotificationKind.PAGE and each.status.has_arrived
         }
         return tuple(pages.values())
 
@@ -261,6 +284,9 @@ class Incident(Model):
         """Who has it or what ended it, as a sentence."""
         if self.resolution:
             return f"Resolved by {self.resolved_by} ({self.note or self.resolution.value})."
+        if self.custody.snoozed_until:
+            until = f"{self.custody.snoozed_until:%H:%M} UTC"
+            return f"Snoozed until {until} by {self.custody.snoozed_by}."
         if self.acknowledged_by:
             return f"{self.acknowledged_by} has it."
         return "Nobody has it yet."
@@ -269,7 +295,7 @@ class Incident(Model):
         """When the incident will have been quiet for long enough, if no report comes."""
         return self.last_report_at + quiet
 
-    def headline(self, outlook: str = "") -> Headline:
+    def headline(self, outlook: str = "", *, unreached: tuple[str, ...] = ()) -> Headline:
         """The incident as a message shows it."""
         return Headline(
             incident_id=self.id,
@@ -284,7 +310,12 @@ class Incident(Model):
             reason=self.reason,
             tried=tuple(str(attempt) for attempt in self.attempts[-10:]),
             outlook=outlook,
+            holder=self.acknowledged_by,
+            unreached=unreached,
         )
+
+    def _with(self, **changes: object) -> Self:
+        return self.model_copy(update=changes)
 
 
 def _title(report: Report) -> str:

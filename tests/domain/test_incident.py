@@ -1,53 +1,24 @@
 """What an incident may become, and what not."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from holdfast.domain.classification import Classification
-from holdfast.domain.escalation import EscalationChoice, EscalationLevel, EscalationPolicy, Target
-from holdfast.domain.incident import (
-    Attempt,
-    AttemptStatus,
-    Escalating,
-    Incident,
-    IncidentStatus,
-    Resolution,
-)
+from holdfast.domain.attempt import Attempt, AttemptStatus
+from holdfast.domain.custody import Escalating, Remark
+from holdfast.domain.incident import Incident
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.notification import Delivery, DeliveryStatus, NotificationKind
-from holdfast.domain.policy import Plan
-from holdfast.domain.report import Report, ReportBatch
-from holdfast.domain.strategy import STRATEGIES
+from holdfast.domain.person import Contact
+from holdfast.domain.target import Target
 from holdfast.errors import Conflict, IncidentAlreadyResolved
+from tests.domain.nights import ADA, BOB, batch, opened, plan
+from tests.domain.nights import EVENING as NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
-
-
-def plan(*, escalation=True, known=True):
-    policy = EscalationPolicy(levels=[EscalationLevel(targets=[Target(channel="ops")])])
-    choice = EscalationChoice(name="default", policy=policy, hold_page_for="2m", reason="so")
-    return Plan(
-        known_service=known,
-        classification=Classification(category="timeout", severity="high", reason="a rule"),
-        strategy=STRATEGIES["timeout"],
-        escalation=choice if escalation else None,
-        resolve_after_quiet="4h",
-    )
-
-
-def batch(batch_id="b1", *, message="it failed", count=1, first=NOW, last=NOW, **fields):
-    sample = Report(service="channels", error_type="Oops", message=message, **fields)
-    return ReportBatch(
-        id=batch_id, fingerprint="f", sample=sample, count=count, first_at=first, last_at=last
-    )
-
-
-def opened(opening=None, **fields):
-    return Incident.opened(opening or batch(), plan(**fields), at=NOW)
 
 
 class Living(RuleBasedStateMachine):
@@ -58,6 +29,7 @@ class Living(RuleBasedStateMachine):
         self.count = count
         self.incident = opened(batch(count=count))
         self.holder = None
+        self.snoozed = False
         self.ending = None
 
     @rule(count=st.integers(1, 50))
@@ -65,7 +37,7 @@ class Living(RuleBasedStateMachine):
         self.incident = self.incident.with_reports(batch(count=count))
         self.count += count
 
-    @rule(by=st.sampled_from(["ann", "bob"]))
+    @rule(by=st.sampled_from([ADA, BOB]))
     def acknowledge(self, by):
         if self.ending:
             with pytest.raises(IncidentAlreadyResolved, match=self.ending):
@@ -75,7 +47,29 @@ class Living(RuleBasedStateMachine):
                 self.incident.acknowledged(by, at=LATER)
         else:
             self.incident = self.incident.acknowledged(by, at=NOW)
-            self.holder = by
+            self.holder, self.snoozed = by.name, False
+
+    @precondition(lambda self: not self.ending)
+    @rule()
+    def unacknowledge(self):
+        if self.holder or self.snoozed:
+            self.incident = self.incident.unacknowledged()
+            self.holder, self.snoozed = None, False
+        else:
+            with pytest.raises(Conflict, match="nobody has acknowledged it"):
+                self.incident.unacknowledged()
+
+    @precondition(lambda self: not self.ending)
+    @rule()
+    def snooze(self):
+        self.incident = self.incident.snoozed(BOB, until=LATER, at=NOW)
+        self.snoozed = True
+
+    @precondition(lambda self: not self.ending)
+    @rule()
+    def reassign(self):
+        self.incident = self.incident.reassigned("carol")
+        self.holder, self.snoozed = None, False
 
     @rule(by=st.sampled_from(["ann", "bob"]), how=st.sampled_from(Resolution))
     def resolve(self, by, how):
@@ -107,6 +101,7 @@ class Living(RuleBasedStateMachine):
         assert self.incident.acknowledged_by == self.holder
         assert self.incident.resolved_by == self.ending
         assert self.incident.is_acknowledged is (self.holder is not None)
+        assert self.incident.is_snoozed is self.snoozed
         assert self.incident.is_resolved is (self.ending is not None)
 
     @invariant()
@@ -129,7 +124,7 @@ def test_an_incident_opens_as_its_plan_says():
 
 def test_without_a_policy_an_incident_says_that_nobody_is_paged():
     """Silence would look like a page under way."""
-    escalation = opened(escalation=False).escalation
+    escalation = Incident.opened(batch(), plan(None), at=NOW).escalation
     assert escalation.policy is None
     assert "nobody is paged" in escalation.reason
 
@@ -172,15 +167,77 @@ def test_recovery_does_not_hide_that_people_were_paged():
 @pytest.mark.parametrize(
     "end",
     [
-        lambda incident: incident.acknowledged("ann", at=NOW),
+        lambda incident: incident.acknowledged(ADA, at=NOW),
+        lambda incident: incident.snoozed(ADA, until=LATER, at=NOW),
         lambda incident: incident.resolved(Resolution.PERSON, by="ann", at=NOW),
     ],
 )
 def test_once_it_is_taken_or_over_no_page_is_announced(end):
     """What will not happen must not be shown as coming."""
-    escalating = Escalating(reason="so", level=1, held_until=LATER, next_level_at=LATER)
-    ended = end(opened().escalated(escalating)).escalation
-    assert (ended.held_until, ended.next_level_at, ended.level) == (None, None, 1)
+    coming = {"held_until": LATER, "next_level_at": LATER, "next_level": 2}
+    escalating = Escalating(reason="so", level=1, **coming)
+    assert end(opened().escalated(escalating)).escalation == Escalating(reason="so", level=1)
+
+
+@pytest.mark.parametrize(("level", "status"), [(0, "triggered"), (1, "escalated")])
+def test_given_back_it_stands_where_it_stood(level, status):
+    """Whether anybody was paged for it by then."""
+    incident = opened().escalated(Escalating(reason="so", level=level)).acknowledged(ADA, at=NOW)
+    assert incident.unacknowledged().status == status
+
+
+def test_a_snooze_keeps_whoever_has_it():
+    """Until its end, without being reminded of it or losing it before."""
+    hour = timedelta(hours=1)
+    taken = opened().acknowledged(ADA, at=NOW, timeout=hour, remind_before=hour / 6)
+    snoozed = taken.snoozed(BOB, until=LATER, at=NOW)
+    assert (snoozed.acknowledged_by, snoozed.custody.snoozed_by) == ("Ada Lovelace", "Bob")
+    assert (snoozed.custody.remind_at, snoozed.custody.ends_at) == (None, None)
+
+
+def test_a_snooze_into_the_past_is_refused():
+    """It would be over before it began; somebody mistook the time zone."""
+    with pytest.raises(Conflict, match=r"2026-03-01T22:00:00\+00:00 has passed already"):
+        opened().snoozed(ADA, until=NOW, at=NOW)
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda incident: incident.unacknowledged(),
+        lambda incident: incident.snoozed(ADA, until=LATER, at=NOW),
+        lambda incident: incident.reassigned("carol"),
+    ],
+)
+def test_nothing_is_done_to_what_is_over(deed):
+    """The answer says who ended it and when."""
+    over = opened().resolved(Resolution.PERSON, by="ada", at=NOW)
+    with pytest.raises(IncidentAlreadyResolved, match="it was resolved by ada at 2026-03-01"):
+        deed(over)
+
+
+def test_handed_over_it_is_nobodys_until_they_take_it():
+    """Whom it was handed to is on it, for whoever looks."""
+    incident = opened().acknowledged(ADA, at=NOW).reassigned("bob")
+    assert (incident.status, incident.acknowledged_by) == (IncidentStatus.ESCALATED, None)
+    assert incident.custody.assigned_to == "bob"
+
+
+def test_a_link_works_once():
+    """A message that is forwarded must not act twice; other links are not concerned."""
+    used = opened().linked("a")
+    with pytest.raises(Conflict, match="this link was used already"):
+        used.linked("a")
+    assert used.linked("b").custody.used_links == ("a", "b")
+
+
+def test_the_last_hundred_notes_are_kept():
+    """All of them are in the audit log."""
+    incident = opened()
+    for number in range(101):
+        incident = incident.remarked(Remark(at=NOW, by="ada", text=str(number)))
+    assert [incident.remarks[0].text, incident.remarks[-1].text] == ["1", "100"]
+    assert len(incident.remarks) == 100
 
 
 def attempt(number=1, **fields):
@@ -214,7 +271,7 @@ def test_an_attempt_reads_as_a_sentence(fields, text):
     assert str(attempt(**fields)) == text
 
 
-def delivery(number, *, target="ops", kind=NotificationKind.PAGE, status=DeliveryStatus.SENDING):
+def delivery(number, *, target="ops", kind=NotificationKind.PAGE, status=DeliveryStatus.QUEUED):
     return Delivery(
         notification_id=f"n{number}",
         kind=kind,
@@ -233,18 +290,30 @@ def test_a_deliverys_result_takes_its_place():
     assert incident.delivering(sent).deliveries == (sent, delivery(2))
 
 
-def test_who_was_told_is_whose_page_was_sent():
-    """Each target once, however often it was paged; not whom no page reached."""
+def test_who_was_told_is_whose_page_arrived():
+    """Each contact once, however often it was paged; not whom no page reached."""
     incident = opened()
     for each in [
         delivery(1, target="a", status=DeliveryStatus.SENT),
-        delivery(2, target="a", status=DeliveryStatus.SENT),
+        delivery(2, target="a", status=DeliveryStatus.DELIVERED),
         delivery(3, target="b", status=DeliveryStatus.FAILED),
         delivery(4, target="c", status=DeliveryStatus.CANCELLED),
         delivery(5, target="d", kind=NotificationKind.ACKNOWLEDGED, status=DeliveryStatus.SENT),
+        delivery(6, target="e", status=DeliveryStatus.BUNDLED),
+        delivery(7, target="f", status=DeliveryStatus.HELD),
     ]:
         incident = incident.delivering(each)
-    assert [each.notification_id for each in incident.told()] == ["n2"]
+    assert [each.notification_id for each in incident.told()] == ["n2", "n6"]
+
+
+def test_who_was_told_over_two_contacts_is_told_over_both():
+    """A person whose first contact did not work and who was then reached over the second."""
+    incident = opened()
+    for number, channel in enumerate(("sms", "mail")):
+        page = delivery(number, status=DeliveryStatus.SENT)
+        contact = Contact(channel=channel, to="ada")
+        incident = incident.delivering(page.model_copy(update={"contact": contact}))
+    assert [each.notification_id for each in incident.told()] == ["n0", "n1"]
 
 
 def test_actions_may_name_the_reports_fields_and_the_incidents_own():
