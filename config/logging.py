@@ -39,5 +39,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    # One line a request to every service and every Slack channel is too much below a warning.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # One line a request to every service and every Slack channel is too much below a warning, and
+    # some requests hold tokens in their path.
+    for talkative in ("httpx", "httpx2", "urllib3"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -13,7 +13,15 @@ from config.document import Document, Problem, refusal
 from config.problems import problems
 from config.secrets import Secrets
 from holdfast.domain.action import HttpAction
-from holdfast.domain.channel import Channel, SlackChannel, WebhookChannel
+from holdfast.domain.channel import (
+    AppriseChannel,
+    Channel,
+    EmailChannel,
+    PagerDutyChannel,
+    SlackChannel,
+    SmsChannel,
+    WebhookChannel,
+)
 from holdfast.domain.model import Model
 from holdfast.domain.policy import Policy
 from holdfast.errors import ConfigurationError
@@ -188,6 +196,19 @@ def missing_secrets(policy: Policy, environment: Mapping[str, str]) -> list[Miss
 
 def _references(policy: Policy, secrets: Secrets) -> Iterator[_Reference]:
     """Every place that may refer to a secret, with the text there and how it is found."""
+    yield from _service_references(policy, secrets)
+    for name, command in policy.commands.items():
+        yield from _filled(f"commands.{name}.environment", command.environment, secrets)
+    for name, schedule in policy.schedules.items():
+        if schedule.calendar and schedule.is_secret:
+            yield f"schedules.{name}.calendar", schedule.calendar, secrets.resolve
+    for name, channel in policy.channels.items():
+        for key, reference in _channel_secrets(channel):
+            if reference:
+                yield f"channels.{name}.{key}", reference, secrets.resolve
+
+
+def _service_references(policy: Policy, secrets: Secrets) -> Iterator[_Reference]:
     for name, service in policy.services.items():
         if service.health:
             path = f"services.{name}.health.headers"
@@ -198,21 +219,34 @@ def _references(policy: Policy, secrets: Secrets) -> Iterator[_Reference]:
                 yield from _filled(f"{path}.headers", action.headers, secrets)
                 if action.secret:
                     yield f"{path}.secret", action.secret, secrets.resolve
-    for name, command in policy.commands.items():
-        yield from _filled(f"commands.{name}.environment", command.environment, secrets)
-    for name, channel in policy.channels.items():
-        for key, reference in _channel_secrets(channel):
-            yield f"channels.{name}.{key}", reference, secrets.resolve
 
 
-def _channel_secrets(channel: Channel) -> Iterator[tuple[str, str]]:
+def _channel_secrets(channel: Channel) -> Iterator[tuple[str, str | None]]:
+    """Each place of a channel that may refer to a secret, with the reference if there is one."""
     match channel:
         case SlackChannel():
             yield "token", channel.token
+            yield "signing_secret", channel.signing_secret
+            yield "app_token", channel.app_token
         case WebhookChannel():
-            yield from ((f"secrets.{place}", each) for place, each in enumerate(channel.secrets))
+            yield from _numbered("secrets", channel.secrets)
+        case PagerDutyChannel():
+            yield "routing_key", channel.routing_key
+            yield from _numbered("webhook_secrets", channel.webhook_secrets)
+        case EmailChannel():
+            yield "username", channel.username
+            yield "password", channel.password
+        case SmsChannel():
+            yield "account_sid", channel.account_sid
+            yield "auth_token", channel.auth_token
+        case AppriseChannel():
+            yield from _numbered("urls", channel.urls)
         case _:
             assert_never(channel)
+
+
+def _numbered(key: str, references: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    yield from ((f"{key}.{place}", each) for place, each in enumerate(references))
 
 
 def _filled(path: str, values: Mapping[str, str], secrets: Secrets) -> Iterator[_Reference]:

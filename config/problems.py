@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -9,12 +10,29 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.document import Document, Path, Problem
-from holdfast.domain.policy import Policy, did_you_mean
+from holdfast.domain.policy import Policy
+from holdfast.domain.references import did_you_mean
 
 # Where a secret may have been written by mistake: what stands there is not repeated in a message.
-_UNSPOKEN = {"secret", "secrets", "token", "headers", "environment"}
+_UNSPOKEN = {
+    "account_sid",
+    "app_token",
+    "auth_token",
+    "calendar",
+    "environment",
+    "headers",
+    "password",
+    "routing_key",
+    "secret",
+    "secrets",
+    "signing_secret",
+    "token",
+    "urls",
+    "username",
+    "webhook_secrets",
+}
 
-_PATTERNS = {
+PATTERNS = {
     r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$": "a name of letters, digits, dots, dashes and underscores",
     r"^[a-z][a-z0-9_]{0,49}$": "a category: small letters, digits and underscores",
     r"^https?://": "a URL that begins with http:// or https://",
@@ -22,17 +40,40 @@ _PATTERNS = {
     r"^https?://.+/$": "a URL that begins with https:// and ends with a slash",
     r"^(\$\{[A-Z_][A-Z0-9_]*\}|file:.+)$": "${ENVIRONMENT_NAME} or file:/path/to/the/secret: a "
     "secret itself does not belong in this file",
+    r"^https?://[^?#@]+$": "an http:// or https:// URL without user, password and query",
+    r"^\+[1-9]\d{6,14}$": "a phone number with its country code, such as +15551234567",
+    r"^(\+[1-9]\d{6,14}|MG[0-9a-f]{32})$": "a phone number with its country code, such as "
+    "+15551234567, or a messaging service, MG...",
+    r"^[^@<>\s]+@[^@<>\s]+$|^.+<[^@<>\s]+@[^@<>\s]+>$": "an address such as "
+    "holdfast@example.com or Holdfast <holdfast@example.com>",
+    r"^(https?://[^@\s]+|file:.+|\$\{[A-Z_][A-Z0-9_]*\})$": "an http:// or https:// URL, "
+    "file:/path/to/a/calendar, or ${ENVIRONMENT_NAME} for a URL that is secret",
 }
+_MOMENT = "a time with its offset, such as 2026-12-24T09:00:00+01:00"
 _EXPECTED = {
+    "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "date_from_datetime_parsing": "a date such as 2026-01-05",
+    "date_parsing": "a date such as 2026-01-05",
+    "date_type": "a date such as 2026-01-05",
+    "datetime_from_date_parsing": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "datetime_type": _MOMENT,
     "dict_type": "a mapping",
     "float_type": "a number",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "a mapping",
+    "none_required": "nothing",
     "string_type": "text",
+    "time_parsing": "a time of the day such as 09:00",
+    "time_type": "a time of the day such as 09:00",
+    "timezone_aware": _MOMENT,
     "tuple_type": "a list",
 }
+# What a number or a duration has to be, by the name of pydantic's limit.
+_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 def problems(document: Document, invalid: ValidationError) -> Iterator[Problem]:
@@ -41,9 +82,14 @@ def problems(document: Document, invalid: ValidationError) -> Iterator[Problem]:
         if error["type"] == "dangling":
             for path, problem in error["ctx"]["found"]:
                 yield Problem(document.line(path), path, problem)
-        else:
+        elif not _is_echo(error):
             path = _path(document, error)
             yield Problem(document.line(path), path, _message(error, path))
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Whether a list is only too short because entries of it, told by themselves, are wrong."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
 def _path(document: Document, error: ErrorDetails) -> Path:
@@ -80,9 +126,12 @@ def _expected(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "string_pattern_mismatch":
-            return _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+            return PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
         case "too_short":
             return f"at least {context['min_length']} of them"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            ((name, limit),) = context.items()
+            return f"{_LIMITS[name]} {limit}"
         case kind:
             return _EXPECTED.get(kind) or re.sub(r"^\w+ should (be|have) ", "", error["msg"])
 
@@ -112,15 +161,20 @@ def _got(error: ErrorDetails, path: Path) -> str:
             shown = str(value).lower()
         case Mapping():
             shown = "a mapping"
-        case list() | tuple():
-            shown = "a list"
+        case timedelta():
+            # As it was written, it is gone: the limit has to do.
+            return ""
+        case list() | tuple() as entries:
+            shown = "a list" if entries else "an empty list"
         case value:
             shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}..."  # noqa: PLR2004 - a line's worth
     return f", got {shown}"
 
 
 def _remedy(error: ErrorDetails) -> str:
-    """What to do about the two mistakes that YAML invites."""
+    """What to do about the mistakes that are easily made."""
+    if error["type"] == "none_required":
+        return ": what this kind of channel reaches stands in its urls"
     if error["input"] is None:
         return ": indent what belongs to it, or remove the key"
     if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):

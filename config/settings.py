@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = Field(
         None, min_length=16, description="The admin's API key; made at first start when not set."
     )
+    link_secret: SecretStr | None = Field(
+        None, min_length=16, description="Signs the one-time links in emails."
+    )
     public_url: str | None = Field(
         None, description="Where people reach the API; links in pages start with it."
     )

@@ -1,30 +1,29 @@
 """Owns the policy, the content of ``holdfast.yaml``, and the plan that an incident pins from it."""
 
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from difflib import get_close_matches
-from typing import Literal, NamedTuple, Self
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from holdfast.domain.action import Command, CommandAction, HealthCheck, RecoveryAction
-from holdfast.domain.channel import Channel, SlackChannel
+from holdfast.domain.channel import Channel
 from holdfast.domain.classification import SEVERITIES, Classification, classify
 from holdfast.domain.degradation import DegradationLevel
-from holdfast.domain.escalation import (
-    EscalationChoice,
-    EscalationPolicy,
-    EscalationRule,
-    choose_policy,
-)
+from holdfast.domain.escalation import Circumstances, Escalation, EscalationChoice, PinnedEscalation
 from holdfast.domain.model import Duration, Model, Name
+from holdfast.domain.person import Person
+from holdfast.domain.reach import Reach
 from holdfast.domain.recovery import RecoveryLimit
+from holdfast.domain.references import Dangling, Place, circles, missing
 from holdfast.domain.report import Category, Report
 from holdfast.domain.rule import Rule
+from holdfast.domain.schedule import Schedule
 from holdfast.domain.severity import Severity
 from holdfast.domain.strategy import STRATEGIES, Step, StepKind, Strategy
 from holdfast.domain.template import placeholders
+from holdfast.domain.throttle import Bundling
 
 
 class Service(Model):
@@ -35,6 +34,8 @@ class Service(Model):
         strategies: Its own strategies, by category, before those of ``categories``.
         limit: How many automatic actions it may have within a window.
         degradation: Its levels, the mildest first.
+        depends_on: The services that it can't do without: while one of them has an incident that
+            people are paged for, this one's pages are held back.
     """
 
     description: str = ""
@@ -43,6 +44,7 @@ class Service(Model):
     strategies: dict[Category, Strategy] = Field(default_factory=dict)
     limit: RecoveryLimit = RecoveryLimit()
     degradation: tuple[DegradationLevel, ...] = ()
+    depends_on: tuple[Name, ...] = Field((), max_length=100)
 
 
 class CategoryPolicy(Model):
@@ -50,33 +52,6 @@ class CategoryPolicy(Model):
 
     severity: Severity | None = None
     strategy: Strategy | None = None
-
-
-class Escalation(Model):
-    """Who is paged: the policies, and the rules that choose among them."""
-
-    policies: dict[Name, EscalationPolicy] = Field(default_factory=dict)
-    rules: tuple[EscalationRule, ...] = ()
-
-
-class Dangling(NamedTuple):
-    """A name in the policy that leads nowhere, with the way to it."""
-
-    path: tuple[str | int, ...]
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{'.'.join(str(part) for part in self.path)}: {self.problem}"
-
-
-def _missing(noun: str, name: str, known: Iterable[str]) -> str:
-    return f"no {noun} {name!r}{did_you_mean(name, known)}"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Give the known name that a wrong one may stand for, as an ending for a message."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Policy(Model):
@@ -94,6 +69,9 @@ class Policy(Model):
     categories: dict[Category, CategoryPolicy] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     escalation: Escalation = Escalation()
+    bundling: Bundling = Bundling()
+    people: dict[Name, Person] = Field(default_factory=dict)
+    schedules: dict[Name, Schedule] = Field(default_factory=dict)
     channels: dict[Name, Channel] = Field(default_factory=dict)
     resolve_after_quiet: Duration = timedelta(hours=4)
 
@@ -106,35 +84,33 @@ class Policy(Model):
         return self
 
     def _dangling(self) -> Iterator[Dangling]:
-        yield from self._dangling_policies()
-        yield from self._dangling_targets()
+        reach = Reach(
+            escalation=self.escalation,
+            people=self.people,
+            schedules=self.schedules,
+            channels=self.channels,
+        )
+        yield from reach.dangling()
         yield from self._dangling_categories()
+        yield from self._dangling_dependencies()
         for name, service in self.services.items():
             yield from self._dangling_in_actions(name, service)
             yield from self._dangling_in_strategies(name, service)
 
-    def _dangling_policies(self) -> Iterator[Dangling]:
-        known = self.escalation.policies
-        for number, rule in enumerate(self.escalation.rules):
-            if rule.policy not in known:
-                path = ("escalation", "rules", number, "policy")
-                yield Dangling(path, _missing("policy", rule.policy, known))
-
-    def _dangling_targets(self) -> Iterator[Dangling]:
-        for name, policy in self.escalation.policies.items():
-            for place, level in enumerate(policy.levels):
-                levels = ("escalation", "policies", name, "levels", place)
-                for number, target in enumerate(level.targets):
-                    path = (*levels, "targets", number, "channel")
-                    channel = self.channels.get(target.channel)
-                    if channel is None:
-                        yield Dangling(path, _missing("channel", target.channel, self.channels))
-                    elif isinstance(channel, SlackChannel) and not (target.to or channel.to):
-                        yield Dangling(path, "Slack needs an address, here or in the channel: to")
+    def _dangling_dependencies(self) -> Iterator[Dangling]:
+        for name, service in self.services.items():
+            for number, other in enumerate(service.depends_on):
+                if other not in self.services:
+                    problem = missing("service", other, self.services)
+                    yield Dangling(("services", name, "depends_on", number), problem)
+        for circle in circles({name: each.depends_on for name, each in self.services.items()}):
+            first, second, *_ = circle
+            way = self.services[first].depends_on.index(second)
+            yield Dangling(("services", first, "depends_on", way), _circular(circle))
 
     def _dangling_categories(self) -> Iterator[Dangling]:
         known = SEVERITIES.keys() | self.categories.keys()
-        used: list[tuple[tuple[str | int, ...], str]] = [
+        used: list[tuple[Place, str]] = [
             (("rules", number, "category"), rule.category) for number, rule in enumerate(self.rules)
         ]
         used += [
@@ -149,15 +125,15 @@ class Policy(Model):
         ]
         for path, category in used:
             if category not in known:
-                missing = _missing("category", category, known)
-                yield Dangling(path, f"{missing}; one of your own goes into categories")
+                problem = missing("category", category, known)
+                yield Dangling(path, f"{problem}; one of your own goes into categories")
 
     def _dangling_in_actions(self, name: str, service: Service) -> Iterator[Dangling]:
         for action_name, action in service.actions.items():
             path = ("services", name, "actions", action_name)
             if isinstance(action, CommandAction) and action.command not in self.commands:
-                missing = _missing("command", action.command, self.commands)
-                yield Dangling((*path, "command"), missing)
+                problem = missing("command", action.command, self.commands)
+                yield Dangling((*path, "command"), problem)
             yield from _unknown_fields(path, action.model_dump_json(exclude={"headers"}))
         if service.health:
             yield from _unknown_fields(("services", name, "health", "url"), service.health.url)
@@ -167,8 +143,8 @@ class Policy(Model):
             for place, step in enumerate(strategy):
                 path = ("services", name, "strategies", category, place)
                 if step.action and step.action not in service.actions:
-                    missing = _missing("action", step.action, service.actions)
-                    yield Dangling((*path, "action"), f"{name} has {missing}")
+                    problem = missing("action", step.action, service.actions)
+                    yield Dangling((*path, "action"), f"{name} has {problem}")
                 if step.step is StepKind.DEGRADE and step.level > len(service.degradation):
                     problem = f"{name} has no degradation level {step.level}"
                     yield Dangling((*path, "level"), problem)
@@ -180,10 +156,14 @@ class Policy(Model):
         built_in = STRATEGIES.get(category, STRATEGIES["unknown"])
         return next(each for each in (own, given, built_in) if each is not None)
 
-    def plan(self, report: Report) -> "Plan":
+    def plan(self, report: Report, *, at: datetime) -> "Plan":
         """Decide everything about a new incident, from its first report.
 
         An unknown service gets the default policy, without health check or actions.
+
+        Args:
+            report: The report.
+            at: The present moment: rules may ask for the time of the day.
         """
         severities = {name: each.severity for name, each in self.categories.items()}
         classification = classify(
@@ -191,27 +171,36 @@ class Policy(Model):
             rules=self.rules,
             severities={name: given for name, given in severities.items() if given},
         )
+        book = self.escalation.pinned(service=report.service, category=classification.category)
+        circumstances = Circumstances(
+            service=report.service,
+            category=classification.category,
+            severity=classification.severity,
+        )
         return Plan(
             service=self.services.get(report.service, Service()),
             known_service=report.service in self.services,
             classification=classification,
             strategy=self.strategy(report.service, classification.category),
-            escalation=choose_policy(
-                service=report.service,
-                classification=classification,
-                rules=self.escalation.rules,
-                policies=self.escalation.policies,
-            ),
+            escalation=book.choice(at, circumstances),
+            book=book,
             resolve_after_quiet=self.resolve_after_quiet,
         )
 
 
-def _unknown_fields(path: tuple[str | int, ...], templates: str) -> Iterator[Dangling]:
+def _circular(circle: tuple[str, ...]) -> str:
+    if circle == (circle[0],) * 2:
+        return f"{circle[0]} depends on itself, so that its incidents would hold its pages back"
+    told = f"the dependencies go round in a circle: {' -> '.join(circle)}"
+    return f"{told}; each would hold the other's pages back, and nobody would be paged"
+
+
+def _unknown_fields(path: Place, templates: str) -> Iterator[Dangling]:
     known = Report.model_fields.keys() | {"incident"}
     for asked in placeholders(templates):
         field = asked.partition(".")[0]
         if field not in known:
-            yield Dangling(path, f"{{{asked}}}: a report has {_missing('field', field, known)}")
+            yield Dangling(path, f"{{{asked}}}: a report has {missing('field', field, known)}")
 
 
 class Plan(Model):
@@ -219,7 +208,8 @@ class Plan(Model):
 
     Attributes:
         known_service: Whether the policy file knew the service.
-        escalation: None when nobody will be paged.
+        escalation: Whom it pages to begin with; None for nobody.
+        book: Whom it may come to page: the rules are asked again as it goes on.
     """
 
     service: Service = Service()
@@ -227,6 +217,7 @@ class Plan(Model):
     classification: Classification
     strategy: Strategy
     escalation: EscalationChoice | None
+    book: PinnedEscalation = PinnedEscalation()
     resolve_after_quiet: Duration
 
     @property

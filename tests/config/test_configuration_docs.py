@@ -1,7 +1,7 @@
 """docs/configuration.md says of each key what the models say, and its examples are valid."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -15,10 +15,16 @@ from holdfast.domain import (
     channel,
     degradation,
     escalation,
+    frequency,
+    hours,
+    person,
     policy,
     recovery,
     rule,
+    schedule,
     strategy,
+    target,
+    throttle,
 )
 from holdfast.domain.classification import SEVERITIES
 from holdfast.domain.report import Report
@@ -43,14 +49,29 @@ MODELS = {
     "Backoff": strategy.Backoff,
     "A rule": rule.Rule,
     "Match": rule.Match,
-    "Escalation": policy.Escalation,
+    "Escalation": escalation.Escalation,
     "An escalation policy": escalation.EscalationPolicy,
     "A level": escalation.EscalationLevel,
-    "A target": escalation.Target,
+    "A target": target.Target,
     "An escalation rule": escalation.EscalationRule,
+    "Frequencies": frequency.Threshold,
+    "Hours": hours.Hours,
+    "Bundling": throttle.Bundling,
+    "A person": person.Person,
+    "A contact": person.Contact,
+    "A schedule": schedule.Schedule,
+    "A rotation": schedule.Rotation,
+    "An override": schedule.Override,
     "Slack": channel.SlackChannel,
     "Webhook": channel.WebhookChannel,
+    "PagerDuty": channel.PagerDutyChannel,
+    "Email": channel.EmailChannel,
+    "SMS": channel.SmsChannel,
+    "Apprise": channel.AppriseChannel,
+    "A channel's limit": throttle.Limit,
 }
+# What all channels have is told once; a kind's own section says where it differs.
+SHARED = {"Channels": channel.SlackChannel.__base__}
 
 
 def section(heading):
@@ -66,11 +87,26 @@ def table(heading, first):
     return [[cell.strip().strip("`") for cell in row] for row in cells]
 
 
-def as_people_write(duration):
-    for unit, length in {"d": 86400, "h": 3600, "m": 60, "s": 1}.items():
+def duration_as_written(duration):
+    for unit, length in {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}.items():
         if duration and not duration % timedelta(seconds=length):
             return f"{duration // timedelta(seconds=length)}{unit}"
     return f"{duration // timedelta(milliseconds=1)}ms"
+
+
+def as_written(value):
+    """A plain value as people write it."""
+    match value:
+        case timedelta():
+            return duration_as_written(value)
+        case time():
+            return f"{value:%H:%M}"
+        case bool():
+            return str(value).lower()
+        case hours.EVERY_DAY:
+            return "every day"
+        case _:
+            return str(value)
 
 
 def default(name, field):
@@ -80,21 +116,26 @@ def default(name, field):
     match field.get_default(call_default_factory=True):
         case None | "" | () | {}:
             return "none"
-        case timedelta() as duration:
-            return as_people_write(duration)
         case StatusCodes() as codes:
             return str(codes) or "none"
-        case BaseModel():
+        case BaseModel() | (BaseModel(), *_):
             return "see below"
         case value:
-            return str(value)
+            return as_written(value)
 
 
-@pytest.mark.parametrize("heading", MODELS)
+def own_fields(model):
+    """What can be given, in its order, without what a model has as its base has it."""
+    own = (name for name in model.__annotations__ if name in model.model_fields)
+    fields = {name: model.model_fields[name] for name in own}
+    return {name: each for name, each in fields.items() if each.annotation is not type(None)}
+
+
+@pytest.mark.parametrize("heading", MODELS | SHARED)
 def test_every_key_is_there_with_its_default(heading):
     """In the order of the model, and no key that the model lacks."""
     documented = [(row[0], row[1]) for row in table(heading, "key")]
-    fields = MODELS[heading].model_fields.items()
+    fields = own_fields((MODELS | SHARED)[heading]).items()
     assert documented == [(name, default(name, field)) for name, field in fields]
 
 

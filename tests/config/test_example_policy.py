@@ -1,6 +1,7 @@
 """holdfast.yaml, with which a checkout runs as it is."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ from config.policy import load, missing_secrets, parse
 from holdfast.domain.report import Report
 
 FILE = Path(__file__).parents[2] / "holdfast.yaml"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def planned(**fields):
     fields = {"service": "channels", "message": "x", "context": {"channel": "news"}} | fields
-    return load(FILE).policy.plan(Report.model_validate(fields))
+    return load(FILE).policy.plan(Report.model_validate(fields), at=NOW)
 
 
 def test_it_runs_without_any_environment_variable():
