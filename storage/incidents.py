@@ -1,14 +1,16 @@
 """Owns the incidents' read model: the lists of what is open, and any incident by its id."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql import literal_column
 
-from holdfast.domain.incident import Incident, IncidentStatus
+from holdfast.domain.incident import Incident
+from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.model import Model
 from holdfast.domain.severity import Severity
 from storage.database import statement
@@ -46,6 +48,7 @@ class Incidents:
         *,
         service: str | None = None,
         severity: Severity | None = None,
+        status: IncidentStatus | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> Page[Incident]:
@@ -54,6 +57,7 @@ class Incidents:
         Args:
             service: Of this service only.
             severity: Of this severity only.
+            status: Of this status only; none are resolved.
             limit: The page's size.
             before: The cursor of the page before.
 
@@ -61,6 +65,8 @@ class Incidents:
             InvalidInput: If the cursor is not one that a page gave.
         """
         query = _active(service, severity)
+        if status is not None:
+            query = query.where(incidents.c.status == status)
         return await self._page(query, limit=limit, before=before)
 
     async def escalated(
@@ -77,6 +83,53 @@ class Incidents:
         """
         query = _active(service, severity).where(incidents.c.escalating)
         return await self._page(query, limit=limit, before=before)
+
+    async def opened_since(self, service: str, since: datetime) -> int:
+        """How many incidents of a service opened since a time, those that are over included."""
+        query = select(func.count()).where(
+            incidents.c.service == service, incidents.c.opened_at >= since
+        )
+        async with statement(self._engine) as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def escalating_of(self, services: Sequence[str], *, besides: str) -> Incident | None:
+        """The oldest active incident of some services that people are or will be paged for.
+
+        One that somebody has is among them: they are at work on it.
+
+        Args:
+            services: Of these.
+            besides: The id of an incident that does not count.
+        """
+        concerns = or_(
+            incidents.c.escalating, incidents.c.status == IncidentStatus.ACKNOWLEDGED.value
+        )
+        query = (
+            select(incidents.c.snapshot)
+            .where(_IS_ACTIVE, incidents.c.service.in_(services), incidents.c.id != besides)
+            .where(concerns)
+            .order_by(incidents.c.opened_at, incidents.c.id)
+            .limit(1)
+        )
+        async with statement(self._engine) as connection:
+            snapshot = await connection.scalar(query)
+        return None if snapshot is None else Incident.model_validate(snapshot)
+
+    async def held_by(self, *by: str) -> list[Incident]:
+        """The active incidents whose pages are held by any of these, oldest first.
+
+        Args:
+            by: Ids of silences, or workflows of incidents that others are behind.
+        """
+        holder = incidents.c.snapshot[("escalation", "hold", "by")].astext
+        query = (
+            select(incidents.c.snapshot)
+            .where(_IS_ACTIVE, holder.in_(by))
+            .order_by(incidents.c.opened_at, incidents.c.id)
+        )
+        async with statement(self._engine) as connection:
+            snapshots: Sequence[Any] = (await connection.scalars(query)).all()
+        return [Incident.model_validate(snapshot) for snapshot in snapshots]
 
     async def counts(self) -> IncidentCounts:
         """How many are active, by status, severity and service."""

@@ -28,6 +28,7 @@ ALIVE_WITHIN: Final = timedelta(seconds=13)
 # What processes tell each other; the messages carry nothing but that something changed.
 POLICY_CHANGED: Final = "holdfast_policy"
 KEYS_CHANGED: Final = "holdfast_keys"
+SILENCES_CHANGED: Final = "holdfast_silences"
 
 
 class Presence:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from holdfast.domain.incident import Resolution
+from holdfast.domain.incident_status import Resolution
 from holdfast.domain.model import Model
 from storage.database import transaction
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    and_,
     func,
     or_,
 )
@@ -125,6 +126,7 @@ Index(
     postgresql_where=incidents.c.status != "resolved",
 )
 Index("ix_incidents_opened_at", incidents.c.opened_at)
+Index("ix_incidents_service_opened_at", incidents.c.service, incidents.c.opened_at)
 Index("ix_incidents_acknowledged_at", incidents.c.acknowledged_at)
 Index("ix_incidents_resolved_at", incidents.c.resolved_at)
 
@@ -168,4 +170,70 @@ processes = Table(
     Column("seen_at", TIME, nullable=False),
     Column("policy_hash", Text, nullable=False),
     Column("version", Text, nullable=False),
+)
+
+# The pages that contacts got lately, or that wait: admitted_at is when one was let through, by
+# itself or, where bundle_id names another, in that one's message. Rows live for about a day.
+pages = Table(
+    "pages",
+    metadata,
+    Column("notification_id", Text, primary_key=True),
+    Column("contact", Text, nullable=False),
+    Column("incident_id", Text, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("grouped_by", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("asked_at", TIME, nullable=False),
+    Column("admitted_at", TIME),
+    Column("bundle_id", Text),
+    Column("claimed_until", TIME),
+    Column("claims", Integer, nullable=False, server_default="0"),
+    Column("sent_at", TIME),
+    Column("withdrawn_at", TIME),
+)
+_IS_WAITING = and_(pages.c.admitted_at.is_(None), pages.c.withdrawn_at.is_(None))
+Index("ix_pages_contact_asked_at", pages.c.contact, pages.c.asked_at)
+Index("ix_pages_contact_admitted_at", pages.c.contact, pages.c.admitted_at)
+Index("ix_pages_contact_sent_at", pages.c.contact, pages.c.sent_at)
+Index("ix_pages_bundle_id", pages.c.bundle_id, postgresql_where=pages.c.bundle_id.is_not(None))
+Index(
+    "ix_pages_waiting",
+    pages.c.contact,
+    pages.c.grouped_by,
+    pages.c.asked_at,
+    postgresql_where=_IS_WAITING,
+)
+Index("ix_pages_waiting_incident_id", pages.c.incident_id, postgresql_where=_IS_WAITING)
+
+# Planned times in which pages are held; over_at is when the last of them ends.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("match", JSONB, nullable=False),
+    Column("starts_at", TIME, nullable=False),
+    Column("ends_at", TIME, nullable=False),
+    Column("recurrence", Text),
+    Column("time_zone", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("over_at", TIME),
+    Column("ended_at", TIME),
+    Column("ended_by", Text),
+)
+Index("ix_silences_created_at_id", silences.c.created_at, silences.c.id)
+
+# By the channel's or schedule's key in the policy file; rows of those that are gone stay.
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("ok", Boolean, nullable=False),
+    Column("kind", Text),
+    Column("reason", Text),
+    Column("since", TIME, nullable=False),
+    Column("checked_at", TIME, nullable=False),
 )

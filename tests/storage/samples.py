@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from holdfast.domain.audit import AuditEntry, AuditEvent
-from holdfast.domain.incident import Escalating, Incident
+from holdfast.domain.custody import Escalating
+from holdfast.domain.incident import Incident
 from holdfast.domain.report import Report, incident_workflow_id
 from holdfast.domain.severity import Severity
 from storage.intake import IntakeRow

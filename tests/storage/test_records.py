@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from holdfast.domain.attempt import Attempt
 from holdfast.domain.audit import AuditEvent
 from holdfast.domain.breaker import BreakerStatus, CircuitBreaker
 from holdfast.domain.degradation import Degradation, DegradationLevel
 from holdfast.domain.holds import Hold
-from holdfast.domain.incident import Attempt, IncidentStatus
+from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.record import Record
 from holdfast.domain.recovery import RecoveryRequest, RecoveryState
 from holdfast.domain.strategy import StepKind

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from holdfast.domain.audit import AuditEvent
-from holdfast.domain.incident import IncidentStatus, Resolution
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.record import Record
 from storage.audit import Audit
 from storage.records import Records
