@@ -1,127 +1,193 @@
-"""Owns how an incident reads in Slack, in Block Kit.
+"""Owns how an incident reads in Slack, in Block Kit."""
 
-The limits are Slack's (docs.slack.dev/reference/block-kit); a message that breaks one is refused
-as a whole. Whatever a report may have put in is escaped, so that no report can mention people
-or show a link as something else.
-"""
-
-import html
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import assert_never
 
 from activities.channels.channel import Links
-from holdfast.domain.notification import Notification, NotificationKind
+from activities.channels.slack_actions import acknowledge_button, page_actions, reminder_actions
+from activities.channels.slack_blocks import (
+    BLOCKS,
+    TEXT,
+    Block,
+    context,
+    date,
+    escaped,
+    fact,
+    facts,
+    header,
+    link,
+    listing,
+    paragraph,
+    section,
+)
+from activities.channels.sms_text import short_id
+from holdfast.domain.incident_status import IncidentStatus
+from holdfast.domain.notification import Headline, Notification, NotificationKind, TimelineLine
+from holdfast.domain.throttle import BundledIncident
 
-Block = dict[str, Any]
-
-_HEADER = 150
-_TEXT = 3000
-_FIELD = 2000
 _FALLBACK = 1000
 _TITLE = 500
-_TRIED_LINE = 280
-
-_NEWS = {
-    NotificationKind.ACKNOWLEDGED: "Acknowledged",
-    NotificationKind.RESOLVED: "Resolved",
-}
+_HOLDER = 100
+_LINE = 500
+_BUNDLED = 10
 
 
 def text(notification: Notification) -> str:
     """The message for a lock screen or a screen reader."""
     headline = notification.headline
-    news = _NEWS.get(notification.kind)
-    lead = f"{news}: " if news else f"[{headline.severity.value.upper()}] "
-    return escaped(f"{lead}{headline.service}: {headline.title}", limit=_FALLBACK)
+    more = f" (and {len(notification.bundled)} more)" if notification.bundled else ""
+    words = f"{_lead(notification)} {headline.service}: {headline.title}{more}"
+    return escaped(words, limit=_FALLBACK)
 
 
-def blocks(notification: Notification, links: Links) -> Sequence[Block]:
-    """The message itself: a page tells all there is, news say what is new."""
-    if notification.kind is NotificationKind.PAGE:
-        return _page(notification, links)
-    return _news(notification, links)
-
-
-def _page(notification: Notification, links: Links) -> list[Block]:
+def _lead(notification: Notification) -> str:
+    """What a message is about, in a few words."""
     headline = notification.headline
-    head = f"{headline.severity.value.upper()}: {headline.service}"
-    shown: list[Block] = [
-        {"type": "header", "text": _plain(head, limit=_HEADER)},
-        {"type": "section", "text": _plain(headline.title, limit=_TITLE)},
-        {"type": "section", "fields": _fields(notification)},
-    ]
-    if headline.tried:
-        lines = [f"• {escaped(each, limit=_TRIED_LINE)}" for each in headline.tried]
-        shown.append(_section("\n".join(["*What was tried*", *lines])))
-    if headline.outlook:
-        shown.append(_section(f"*What happens next*\n{escaped(headline.outlook, limit=_TITLE)}"))
-    return [*shown, *_links(links), _context(f"Why: {headline.reason}")]
+    match notification.kind:
+        case NotificationKind.PAGE | NotificationKind.UPDATE:
+            standing = _standing(headline)
+            return f"{standing}:" if standing else f"[{_severity(headline)}]"
+        case NotificationKind.REMINDER:
+            return "You still have this:"
+        case NotificationKind.ACKNOWLEDGED:
+            return f"{_taken(headline)}:"
+        case NotificationKind.UNACKNOWLEDGED:
+            return "Nobody has this any more:"
+        case NotificationKind.RESOLVED:
+            return "Resolved:"
+        case _:
+            assert_never(notification.kind)
 
 
-def _news(notification: Notification, links: Links) -> list[Block]:
-    headline = notification.headline
-    lead = f"*{_NEWS[notification.kind]}*: {escaped(headline.title, limit=_TITLE)}"
-    shown = [_section(lead)]
-    if headline.outlook:
-        shown.append(_section(escaped(headline.outlook, limit=_TITLE)))
-    return [*shown, *_links(links)]
+def _standing(headline: Headline) -> str:
+    """How an incident stands, once there is more to say than how bad it is."""
+    match headline.status:
+        case IncidentStatus.RESOLVED:
+            return "Resolved"
+        case IncidentStatus.ACKNOWLEDGED:
+            return _taken(headline)
+        case _:
+            return ""
 
 
-def _fields(notification: Notification) -> list[Block]:
-    headline = notification.headline
-    facts = {
-        "Category": headline.category,
-        "Severity": headline.severity.value,
-        "Status": headline.status,
-        "Reports": str(headline.report_count),
-        "Level": f"{notification.level}, round {notification.round}",
-    }
-    fields = [_markdown(f"*{name}*\n{escaped(fact, limit=200)}") for name, fact in facts.items()]
-    return [*fields, _markdown(f"*Opened*\n{_date(headline.opened_at)}")]
+def _taken(headline: Headline) -> str:
+    by = f" by {headline.holder[:_HOLDER]}" if headline.holder else ""
+    return f"Acknowledged{by}"
 
 
-def _date(at: datetime) -> str:
-    """A time that Slack shows to each reader in their own time zone."""
-    fallback = at.strftime("%Y-%m-%d %H:%M:%S %Z")
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{fallback}>"
+def _severity(headline: Headline) -> str:
+    return headline.severity.value.upper()
 
 
-def _links(links: Links) -> list[Block]:
-    named = {"Incident": links.incident_url, "Temporal": links.temporal_url}
-    shown = [f"<{html.escape(url, quote=False)}|{name}>" for name, url in named.items() if url]
-    return [_section(" · ".join(shown))] if shown else []
-
-
-def _section(markdown: str) -> Block:
-    return {"type": "section", "text": _markdown(markdown)}
-
-
-def _context(line: str) -> Block:
-    return {"type": "context", "elements": [_markdown(escaped(line, limit=_FIELD))]}
-
-
-def _markdown(markdown: str) -> Block:
-    # Verbatim: Slack makes no links or mentions of its own from what looks like one.
-    return {"type": "mrkdwn", "text": markdown, "verbatim": True}
-
-
-def _plain(words: str, *, limit: int) -> Block:
-    return {"type": "plain_text", "text": escaped(words, limit=limit), "emoji": False}
-
-
-def escaped(words: str, *, limit: int) -> str:
-    """Text whose ``&``, ``<`` and ``>`` Slack shows as such.
+def blocks(notification: Notification, links: Links, *, clickable: bool) -> Sequence[Block]:
+    """The message itself: a page tells all there is, news say what is new.
 
     Args:
-        words: Anything.
-        limit: The most characters that the escaped text may have; no entity is cut in two.
+        notification: What is told.
+        links: Where people read on; without clicks, also where they act.
+        clickable: Whether clicks in the message reach Holdfast.
     """
-    whole = html.escape(words, quote=False)
-    if len(whole) <= limit:
-        return whole or " "
-    cut = whole[: limit - 1]
-    entity = cut.rfind("&")
-    if entity >= 0 and ";" not in cut[entity:]:
-        cut = cut[:entity]
-    return f"{cut}…"
+    match notification.kind:
+        case NotificationKind.PAGE | NotificationKind.UPDATE:
+            actions = page_actions(notification.headline)
+            return _page(notification, links, actions if clickable else None)
+        case NotificationKind.REMINDER:
+            actions = reminder_actions(notification.headline)
+            return [*_told(notification, links), *(actions if clickable else [])]
+        case _:
+            return _told(notification, links)
+
+
+def _page(notification: Notification, links: Links, actions: Sequence[Block] | None) -> list[Block]:
+    headline = notification.headline
+    return [
+        header(_head(headline)),
+        paragraph(headline.title, limit=_TITLE),
+        facts(_facts(notification)),
+        *listing("Could not be reached", headline.unreached),
+        *listing("What was tried", headline.tried),
+        *_outlook(headline),
+        *_bundled(notification.bundled, clickable=actions is not None),
+        *_links(links, act=actions is None and headline.status != IncidentStatus.RESOLVED),
+        *(actions or []),
+        context(f"Why: {headline.reason}"),
+    ]
+
+
+def _head(headline: Headline) -> str:
+    done = "✅ " if headline.status == IncidentStatus.RESOLVED else ""
+    return f"{done}{_standing(headline) or _severity(headline)}: {headline.service}"
+
+
+def _facts(notification: Notification) -> dict[str, str]:
+    headline = notification.headline
+    holder = {"Who has it": fact(headline.holder)} if headline.holder else {}
+    return {
+        "Category": fact(headline.category),
+        "Severity": fact(headline.severity.value),
+        "Status": fact(headline.status),
+        **holder,
+        "Reports": str(headline.report_count),
+        "Level": f"{notification.level}, round {notification.round}",
+        "Incident": fact(short_id(headline.incident_id)),
+        "Opened": date(headline.opened_at),
+    }
+
+
+def _outlook(headline: Headline) -> list[Block]:
+    if not headline.outlook:
+        return []
+    over = headline.status == IncidentStatus.RESOLVED
+    title = "How it ended" if over else "What happens next"
+    return [section(f"*{title}*\n{escaped(headline.outlook, limit=_TITLE)}")]
+
+
+def _bundled(others: Sequence[BundledIncident], *, clickable: bool) -> list[Block]:
+    """The incidents that a page speaks for too, each with a button of its own."""
+    if not others:
+        return []
+    count = "1 more incident" if len(others) == 1 else f"{len(others)} more incidents"
+    shown = [section(f"*This page speaks for {count}*")]
+    for each in others[:_BUNDLED]:
+        line = f"{short_id(each.incident_id)} {each.severity.value.upper()} {each.service}: "
+        block = section(escaped(f"{line}{each.title}", limit=_TITLE))
+        button = {"accessory": acknowledge_button(each.incident_id)} if clickable else {}
+        shown.append(block | button)
+    if len(others) > _BUNDLED:
+        shown.append(context(f"and {len(others) - _BUNDLED} more"))
+    return shown
+
+
+def _told(notification: Notification, links: Links) -> list[Block]:
+    headline = notification.headline
+    subject = escaped(f"{headline.service}: {headline.title}", limit=_TITLE)
+    shown = [section(f"*{escaped(_lead(notification), limit=_TITLE)}* {subject}")]
+    if headline.outlook:
+        shown.append(section(escaped(headline.outlook, limit=_TITLE)))
+    return [*shown, *_links(links, act=False)]
+
+
+def _links(links: Links, *, act: bool) -> list[Block]:
+    named = {"Incident": links.incident_url, "Temporal": links.temporal_url}
+    if act:
+        named = {"Act on it": links.act_url} | named
+    shown = [link(url, name) for name, url in named.items() if url]
+    return [section(" · ".join(shown))] if shown else []
+
+
+def thread_text(lines: Sequence[TimelineLine]) -> str:
+    """What a thread is told, for a lock screen or a screen reader."""
+    return escaped("; ".join(each.text for each in lines), limit=_FALLBACK)
+
+
+def thread_blocks(lines: Sequence[TimelineLine]) -> Sequence[Block]:
+    """What a thread is told: as many lines as fit into each section, the newest if not all do."""
+    texts = [""]
+    for each in lines:
+        line = f"{date(each.at)} {escaped(each.text, limit=_LINE)}"
+        longer = f"{texts[-1]}\n{line}" if texts[-1] else line
+        if len(longer) <= TEXT:
+            texts[-1] = longer
+        else:
+            texts.append(line)
+    return [section(each) for each in texts[-BLOCKS:]]

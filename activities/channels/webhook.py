@@ -1,6 +1,7 @@
 """Owns the sending to any HTTP receiver, as Standard Webhooks says."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,10 +34,32 @@ class WebhookSender:
         )
         # Also without a secret: the id is what a receiver tells a repeat by.
         headers = {"Content-Type": "application/json", "webhook-id": notification.id} | signed
+        answer = await self._answer("POST", headers, body)
+        if not httpx.codes.is_success(answer.status):
+            raise _failure(answer)
+        return Receipt()
+
+    async def check(self) -> None:
+        """See ``channel.Sender``: whether the secrets can sign, and the receiver answers at all.
+
+        Many receivers refuse HEAD; POST, which they know, would tell them something.
+        """
+        await signature(self.secrets, self.channel.secrets, message_id="check", body=b"")
+        answer = await self._answer("HEAD", {})
+        is_down = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_down and answer.status != HTTPStatus.NOT_IMPLEMENTED:
+            raise _failure(answer)
+
+    async def close(self) -> None:
+        """Nothing to do: the client that it was given is shared."""
+
+    async def _answer(
+        self, method: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         try:
-            answer = await exchange(
+            return await exchange(
                 self.http,
-                "POST",
+                method,
                 self.channel.url,
                 within=self.channel.timeout,
                 headers=headers,
@@ -47,11 +70,6 @@ class WebhookSender:
             if error.lasting:
                 raise DeliveryRejected(FailureKind.CONFIGURATION, reason) from error
             raise DeliveryDeferred(reason) from error
-        _check(answer)
-        return Receipt()
-
-    async def close(self) -> None:
-        """Nothing to do: the client that it was given is shared."""
 
 
 def _body(notification: Notification, links: Links) -> bytes:
@@ -63,18 +81,17 @@ def _body(notification: Notification, links: Links) -> bytes:
         | {
             "level": notification.level,
             "round": notification.round,
+            "bundled": [each.model_dump(mode="json") for each in notification.bundled],
             "links": links.model_dump(mode="json"),
         },
     }
     return json.dumps(message).encode()
 
 
-def _check(answer: Answer) -> None:
-    if httpx.codes.is_success(answer.status):
-        return
+def _failure(answer: Answer) -> DeliveryRejected | DeliveryDeferred:
     said = f": {in_a_sentence(answer.excerpt)}" if answer.excerpt.strip() else ""
     reason = f"the webhook's receiver answered {answer.status}{said}"
     if answer.status in _LATER or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         asked = retry_after(answer.headers.get("Retry-After"), now=datetime.now(UTC))
-        raise DeliveryDeferred(reason, retry_after=asked)
-    raise DeliveryRejected(FailureKind.REJECTED, reason)
+        return DeliveryDeferred(reason, retry_after=asked)
+    return DeliveryRejected(FailureKind.REJECTED, reason)

@@ -8,12 +8,20 @@ from aiohttp import web
 
 from activities.channels.channel import DeliveryDeferred, DeliveryRejected, Links
 from activities.channels.slack import SlackSender
-from activities.channels.slack_message import escaped
-from examples.demo.slack_stand_in import trouble
+from activities.channels.slack_blocks import escaped
+from examples.stand_ins.server import trouble
 from holdfast.domain.channel import SlackChannel
 from holdfast.domain.notification import FailureKind, NotificationKind
+from holdfast.domain.person import Contact
+from holdfast.domain.target import Target
 from holdfast.errors import ConfigurationError
 from tests.activities.stand_in import answers, drops
+
+POSTED = answers(
+    200,
+    json.dumps({"ok": True, "channel": "C1", "ts": "1.2"}),
+    {"Content-Type": "application/json"},
+)
 
 LINKS = Links(
     incident_url="https://holdfast.example/api/system/errors/1?a=1&b=2",
@@ -86,6 +94,18 @@ async def test_news_are_posted_in_the_pages_thread(slack, send, make_notificatio
     assert kind.value.capitalize() in second.text
 
 
+@pytest.mark.parametrize("kind", [NotificationKind.UNACKNOWLEDGED, NotificationKind.RESOLVED])
+async def test_only_what_needs_somebody_is_shown_to_the_whole_channel(
+    service, send, make_notification, kind
+):
+    """That nobody has it any more must not stay hidden in a thread."""
+    service.expect("POST /api/chat.postMessage", POSTED)
+    await send(make_notification(kind, reply_to="C1:1.1"), base_url=f"{service.url}/api/")
+    sent = service.request.json
+    assert (sent["channel"], sent["thread_ts"]) == ("C1", "1.1")
+    assert sent["reply_broadcast"] is (kind is NotificationKind.UNACKNOWLEDGED)
+
+
 async def test_news_of_an_unsent_page_stand_alone(slack, send, make_notification):
     """There is no thread to reply in."""
     await send(make_notification(NotificationKind.RESOLVED))
@@ -97,6 +117,30 @@ async def test_a_page_is_never_hidden_in_a_thread(slack, send, make_notification
     first = await send()
     await send(make_notification(reply_to=first.reference))
     assert slack.messages[1].thread_ts is None
+
+
+async def test_a_reminder_is_never_hidden_in_a_thread(slack, send, make_notification):
+    """Whoever has it is to hear of it once more, where they are reached."""
+    page = await send(make_notification(to="U0000ANNA"))
+    reminder = make_notification(
+        NotificationKind.REMINDER, to="U0000ANNA", reply_to=page.reference, holder="Anna"
+    )
+    receipt = await send(reminder)
+    assert receipt.reference != page.reference
+    assert slack.messages[1].thread_ts is None
+    assert slack.messages[1].text.startswith("You still have this: channels: StreamLost")
+
+
+async def test_the_contact_is_told_and_not_the_policys_target(slack, send, make_notification):
+    """A page for a person goes to one of their contacts."""
+    notification = make_notification().model_copy(
+        update={
+            "target": Target(person="anna"),
+            "contact": Contact(channel="team", to="U0000ANNA"),
+        }
+    )
+    await send(notification)
+    assert slack.messages[0].sent_to == "U0000ANNA"
 
 
 async def test_nothing_of_a_report_is_taken_for_markup(slack, send, make_notification):

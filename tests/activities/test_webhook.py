@@ -9,6 +9,7 @@ from activities.channels.webhook import WebhookSender
 from activities.outbound import retry_after
 from holdfast.domain.channel import WebhookChannel
 from holdfast.domain.notification import FailureKind, NotificationKind, Receipt
+from holdfast.domain.throttle import BundledIncident
 from holdfast.errors import ConfigurationError
 from tests.activities.stand_in import answers, drops
 
@@ -42,6 +43,18 @@ async def test_a_notification_is_posted_as_json(send, service, make_notification
     assert (data["level"], data["round"]) == (1, 1)
     assert data["links"]["incident_url"] == LINKS.incident_url
     assert service.request.headers["Content-Type"] == "application/json"
+
+
+async def test_a_page_tells_what_its_incident_has_come_to(send, service, make_notification):
+    """Who has it, whom an earlier level could not reach, and the incidents that it speaks for."""
+    service.expect("POST /hook", answers())
+    shop = BundledIncident(incident_id="incident-2", service="shop", severity="low", title="Boom")
+    notification = make_notification(holder="Ada", unreached=("Grace was not reached",))
+    notification = notification.model_copy(update={"bundled": (shop,)})
+    await send(f"{service.url}/hook", notification=notification)
+    data = service.request.json["data"]
+    assert (data["holder"], data["unreached"]) == ("Ada", ["Grace was not reached"])
+    assert data["bundled"] == [shop.model_dump(mode="json")]
 
 
 async def test_each_of_the_secrets_signs(send, service):
@@ -112,6 +125,39 @@ async def test_a_secret_that_cannot_sign_is_named(send, service, secrets, value)
     secrets.environment["SIGNING"] = value
     with pytest.raises(ConfigurationError, match="SIGNING"):
         await send(f"{service.url}/hook", references=BOTH)
+
+
+@pytest.fixture
+def check(http, secrets):
+    async def check(url, *, references=()):
+        channel = WebhookChannel(kind="webhook", url=url, secrets=references)
+        await WebhookSender(channel, secrets, http).check()
+
+    return check
+
+
+@pytest.mark.parametrize("status", [204, 401, 404, 405, 501])
+async def test_a_check_asks_whether_anybody_answers(check, service, status):
+    """A receiver that takes POST alone works; it is told nothing."""
+    service.expect("HEAD /hook", answers(status))
+    await check(f"{service.url}/hook", references=BOTH)
+    assert service.request.body == b""
+
+
+async def test_a_check_says_that_a_receiver_is_down(check, service, closed_url):
+    """It may answer later."""
+    service.expect("HEAD /hook", answers(503))
+    with pytest.raises(DeliveryDeferred, match="answered 503"):
+        await check(f"{service.url}/hook")
+    with pytest.raises(DeliveryDeferred, match="Connection refused"):
+        await check(closed_url)
+
+
+async def test_a_check_names_a_secret_that_cannot_sign(check, service, secrets):
+    """No page would ever go out."""
+    secrets.environment["SIGNING"] = "whsec_%%%"
+    with pytest.raises(ConfigurationError, match="SIGNING"):
+        await check(f"{service.url}/hook", references=BOTH)
 
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
