@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from config.secrets import Secrets
-from examples.demo.slack_stand_in import SlackStandIn
+from examples.stand_ins.slack import SlackStandIn
 from holdfast.domain.notification import Headline, Notification, NotificationKind
 from holdfast.domain.policy import Policy
 from tests.activities.stand_in import Service

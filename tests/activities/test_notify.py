@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -5,11 +6,31 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
 from activities.channels.channel import Addresses
+from activities.channels.senders import Senders
 from activities.notify import NotifyActivities
-from holdfast.domain.notification import FailureKind
+from holdfast.domain.notification import FailureKind, NotificationKind
+from holdfast.errors import Unavailable
 from tests.activities.stand_in import answers
 
-ADDRESSES = Addresses("https://holdfast.example/", "https://temporal.example", "prod")
+
+def act_url(notification):
+    return f"https://holdfast.example/act/{notification.id}"
+
+
+ADDRESSES = Addresses("https://holdfast.example/", "https://temporal.example", "prod", act_url)
+
+
+class Pages:
+    """The ledger; keeps what was sent."""
+
+    def __init__(self):
+        self.told = []
+        self.away = False
+
+    async def sent(self, notification_id):
+        if self.away:
+            raise Unavailable("PostgreSQL cannot be reached")
+        self.told.append(notification_id)
 
 
 @pytest.fixture
@@ -26,13 +47,23 @@ def channels(service, slack):
     }
 
 
+@pytest.fixture
+def pages():
+    return Pages()
+
+
 @pytest_asyncio.fixture
-async def notifier(channels, make_policy, secrets, http):
-    notifier = NotifyActivities(
-        lambda: make_policy(channels=channels), secrets, ADDRESSES.links, http
+async def senders(channels, make_policy, secrets, http):
+    senders = Senders(
+        policy=lambda: make_policy(channels=channels), secrets=secrets, public_url=None, http=http
     )
-    yield notifier
-    await notifier.close()
+    yield senders
+    await senders.close()
+
+
+@pytest.fixture
+def notifier(senders, secrets, pages):
+    return NotifyActivities(senders=senders, secrets=secrets, links=ADDRESSES.links, pages=pages)
 
 
 @pytest.fixture
@@ -57,17 +88,19 @@ async def test_links_lead_to_the_incident_and_its_workflow(send, service):
     """Ids are escaped: a workflow's holds colons."""
     service.expect("POST /hook", answers())
     await send("hook")
-    assert service.request.json["data"]["links"] == {
+    sent = service.request.json
+    assert sent["data"]["links"] == {
         "incident_url": "https://holdfast.example/api/system/errors/incident-1",
         "temporal_url": "https://temporal.example/namespaces/prod/workflows/"
         "incident%3Achannels%3Aa1b2",
+        "act_url": f"https://holdfast.example/act/{sent['id']}",
     }
 
 
 def test_without_addresses_there_are_no_links(make_notification):
     """The settings may leave either out."""
-    links = Addresses(None, None, "default").links(make_notification().headline)
-    assert (links.incident_url, links.temporal_url) == (None, None)
+    links = Addresses(None, None, "default", lambda _: None).links(make_notification())
+    assert set(links.model_dump().values()) == {None}
 
 
 async def test_a_channel_that_a_reload_changed_is_used_as_it_is_now(send, service, channels):
@@ -79,12 +112,12 @@ async def test_a_channel_that_a_reload_changed_is_used_as_it_is_now(send, servic
     await send("hook")
 
 
-async def test_a_channel_is_opened_once(send, notifier, slack):
+async def test_a_channel_is_opened_once(send, senders, slack):
     """Its connections are kept for the next page."""
     await send("team")
     await send("team")
     assert len(slack.messages) == 2
-    assert len(notifier._senders) == 1
+    assert len(senders._made) == 1
 
 
 @pytest.mark.parametrize("channel", ["gone", "secretless"])
@@ -130,3 +163,46 @@ async def test_secrets_that_are_echoed_are_hidden(send, service):
     with pytest.raises(ApplicationError, match=r"key \[secret\]\?") as caught:
         await send("hook")
     assert caught.value.cause is None
+
+
+async def test_every_try_is_remembered(send, service, activity_environment):
+    """When each was, and what went wrong: an incident shows them all."""
+    beats = []
+    activity_environment.on_heartbeat = lambda *details: beats.append(details)
+    service.expect("POST /hook", answers(503))
+    with pytest.raises(ApplicationError):
+        await send("hook")
+    info = activity_environment.info
+    activity_environment.info = dataclasses.replace(info, heartbeat_details=beats[-1])
+    service.expect("POST /hook", answers())
+    receipt = await send("hook")
+    assert [each.problem for each in receipt.attempts] == [
+        "the webhook's receiver answered 503",
+        None,
+    ]
+
+
+async def test_a_failure_for_good_carries_every_try(send, service):
+    """The incident keeps them with the failure."""
+    service.expect("POST /hook", answers(410))
+    with pytest.raises(ApplicationError) as caught:
+        await send("hook")
+    assert "answered 410" in caught.value.details[0]["problem"]
+
+
+async def test_the_ledger_hears_of_pages_alone(
+    notifier, pages, service, activity_environment, make_notification
+):
+    """News are not what a contact is throttled by."""
+    for kind in (NotificationKind.PAGE, NotificationKind.RESOLVED):
+        service.expect("POST /hook", answers())
+        notification = make_notification(kind, channel="hook")
+        await activity_environment.run(notifier.send_notification, notification)
+    assert len(pages.told) == 1
+
+
+async def test_a_page_counts_as_sent_without_the_ledger(send, pages, service):
+    """What the ledger misses is at worst told twice."""
+    pages.away = True
+    service.expect("POST /hook", answers())
+    assert (await send("hook")).attempts[-1].problem is None
