@@ -1,28 +1,30 @@
 """Owns IncidentWorkflow: one error from its first report until it is over."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.audit import SYSTEM, AuditEvent
-    from holdfast.domain.incident import Incident, Resolution
+    from holdfast.domain.board import Board
+    from holdfast.domain.incident import Incident
+    from holdfast.domain.incident_status import Resolution
     from holdfast.domain.notification import NotificationKind
     from holdfast.domain.recovery import RecoveryOutcome
     from holdfast.domain.report import ReportBatch
-    from holdfast.errors import Conflict, HoldfastError, IncidentAlreadyResolved
+    from workflows.boards import Boards
     from workflows.case import Case
+    from workflows.deeds import Deeds
+    from workflows.first_pager import FirstPager
     from workflows.messages import (
         UI_USER,
-        Acknowledge,
         CarriedIncident,
         IncidentInput,
         ReportAnswer,
         ReportReports,
-        Resolve,
     )
     from workflows.pager import Pager
     from workflows.recorder import Recorder
@@ -35,7 +37,7 @@ _REMEMBERED_BATCHES = 200
 
 
 @workflow.defn
-class IncidentWorkflow:
+class IncidentWorkflow(Deeds):
     """Recovers one error, pages people when it can't, and ends when it is over.
 
     Its id names the error (service and fingerprint), so Temporal itself keeps there from being
@@ -47,25 +49,28 @@ class IncidentWorkflow:
         self._recorder = Recorder(start.backlog)
         self._counted: list[str] = []
         self._successor: ReportReports | None = None
+        self._behind: list[str] = []
+        self._boards: Boards | None = None
         self._case: Case | None = None
         if start.carried:
             self._resume(start.carried)
         elif start.successor:
-            self._open(start.successor)
+            self._open(start.successor, boards=start.boards)
 
     @workflow.run
     async def run(self, _start: IncidentInput) -> None:
         """Wait for the first report; then recover and escalate, side by side, until it is over."""
         recording = asyncio.create_task(self._recorder.drain())
         await workflow.wait_condition(lambda: self._case is not None)
-        case, pager, recoverer = self._desk()
+        case = self._present()
         working = [
-            asyncio.create_task(pager.climb()),
-            asyncio.create_task(self._recover(case, recoverer)),
+            asyncio.create_task(self._pager.climb()),
+            asyncio.create_task(self._recover(case)),
         ]
+        showing = [asyncio.create_task(self._boards.keep())] if self._boards else []
         try:
             await watch(
-                [recording, *working],
+                [recording, *working, *showing],
                 until=lambda: case.incident.is_resolved or self._must_continue(),
             )
         except asyncio.CancelledError:
@@ -74,20 +79,16 @@ class IncidentWorkflow:
         for task in working:
             task.cancel()
         if not case.incident.is_resolved:
-            await self._continue_open(case, pager)
-        await self._close(pager, recoverer)
+            await self._continue_open(case)
+        await self._close()
         recording.cancel()
 
-    def _desk(self) -> tuple[Case, Pager, Recoverer]:
-        if self._case is None:
-            raise Conflict("the incident has not been reported yet")
-        return self._case, self._pager, self._recoverer
-
-    def _open(self, opening: ReportReports) -> None:
+    def _open(self, opening: ReportReports, *, boards: tuple[Board, ...] = ()) -> None:
         incident = Incident.opened(opening.batch, opening.plan, at=workflow.now())
-        self._take(Case(incident, opening.plan, recorder=self._recorder))
+        case = Case(incident, opening.plan, recorder=self._recorder)
         self._counted.append(opening.batch.id)
-        self._desk()[0].note(
+        self._take(case, CarriedIncident(incident=incident, plan=opening.plan, boards=boards))
+        case.note(
             AuditEvent.INCIDENT_OPENED,
             f"{incident.title}: {incident.category}, {incident.severity} ({incident.reason})",
             detail={
@@ -97,73 +98,98 @@ class IncidentWorkflow:
             },
         )
         if opening.plan.escalation is None:
-            self._desk()[0].note(AuditEvent.ESCALATION_IMPOSSIBLE, incident.escalation.reason)
+            case.note(AuditEvent.ESCALATION_IMPOSSIBLE, incident.escalation.reason)
+        self._pager.counted(opening.batch.count)
 
     def _resume(self, carried: CarriedIncident) -> None:
         case = Case(carried.incident, carried.plan, recorder=self._recorder)
         case.recovery_over = True
         case.ignored = carried.ignored
-        self._take(case)
-        self._pager.ladder = carried.ladder
         self._counted = list(carried.counted)
+        self._behind = list(carried.behind)
+        self._take(case, carried)
 
-    def _take(self, case: Case) -> None:
+    def _take(self, case: Case, carried: CarriedIncident) -> None:
         self._case = case
-        self._pager = Pager(case)
         self._recoverer = Recoverer(case)
+        if workflow.patched("escalation-in-the-domain"):
+            self._boards = Boards(case, carried.boards)
+            self._pager = Pager(
+                case, self._boards, ladder=carried.present_ladder, tallies=carried.tallies
+            )
+        else:
+            self._pager = FirstPager(case)
+            self._pager.ladder = carried.ladder
 
-    async def _recover(self, case: Case, recoverer: Recoverer) -> None:
-        how, note = await recoverer.recovered()
+    async def _recover(self, case: Case) -> None:
+        how, note = await self._recoverer.recovered()
         # A person's resolution may arrive in the very activation that verified ours.
         if not case.incident.is_resolved:
             self._resolve(how, by=SYSTEM, note=note)
 
-    def _resolve(self, how: Resolution, *, by: str, note: str | None) -> None:
-        case, pager, _ = self._desk()
-        case.note(
-            AuditEvent.INCIDENT_RESOLVED,
-            f"resolved by {by} ({how.value})" + (f": {note}" if note else ""),
-            becomes=case.incident.resolved(how, by=by, at=workflow.now(), note=note),
-            actor=by,
-            detail={"resolution": how.value, "reports": case.incident.report_count},
-        )
-        pager.stop()
-
     def _must_continue(self) -> bool:
         """Whether the history is long and nothing is under way that a new run would lose."""
-        case, pager, _ = self._desk()
         suggested = workflow.info().is_continue_as_new_suggested()
-        return suggested and case.recovery_over and not pager.is_sending
+        showing = self._boards is not None and self._boards.is_updating
+        idle = self._present().recovery_over and not self._pager.is_sending and not showing
+        return suggested and idle
 
-    async def _continue_open(self, case: Case, pager: Pager) -> None:
+    async def _continue_open(self, case: Case) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
+        escalation: dict[str, Any] = {}
+        if isinstance(self._pager, FirstPager):
+            escalation = {"ladder": self._pager.ladder}
+        elif self._boards:
+            escalation = {
+                "climb": self._pager.standing.ladder,
+                "tallies": self._pager.standing.rules.tallies,
+                "boards": self._boards.carried,
+            }
         carried = CarriedIncident(
             incident=case.incident,
             plan=case.plan,
-            ladder=pager.ladder,
             ignored=case.ignored,
             counted=tuple(self._counted[-_REMEMBERED_BATCHES:]),
+            behind=tuple(self._behind),
+            **escalation,
         )
         workflow.continue_as_new(IncidentInput(carried=carried, backlog=self._recorder.backlog))
 
-    async def _close(self, pager: Pager, recoverer: Recoverer) -> None:
+    async def _close(self) -> None:
         """Put back what was held, tell who was told, write the record; then end.
 
         Reports that come meanwhile open the next incident in a run of its own, at once, even while
         the database is away: what is not written yet goes along.
         """
-        await recoverer.release()
-        await pager.sent()
-        pager.tell(NotificationKind.RESOLVED)
-        await pager.sent()
+        await self._recoverer.release()
+        await self._pager.sent()
+        self._pager.tell(NotificationKind.RESOLVED)
+        await self._tell_who_waits_behind()
+        await self._pager.sent()
         await workflow.wait_condition(
-            lambda: self._recorder.is_drained or self._successor is not None
+            lambda: (self._recorder.is_drained and self._is_shown) or self._successor is not None
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._successor:
             workflow.continue_as_new(
-                IncidentInput(successor=self._successor, backlog=self._recorder.backlog)
+                IncidentInput(
+                    successor=self._successor,
+                    boards=self._boards.left_over if self._boards else (),
+                    backlog=self._recorder.backlog,
+                )
             )
+
+    @property
+    def _is_shown(self) -> bool:
+        return self._boards is None or self._boards.is_done
+
+    async def _tell_who_waits_behind(self) -> None:
+        """Have the incidents whose pages this one held back look again."""
+        for workflow_id in self._behind:
+            handle = workflow.get_external_workflow_handle(workflow_id)
+            # One that is over by now waits for nothing.
+            with suppress(FailureError):
+                await handle.signal("recheck")
 
     @workflow.update
     async def report(self, message: ReportReports) -> ReportAnswer:
@@ -191,6 +217,8 @@ class IncidentWorkflow:
             becomes=self._case.incident.with_reports(batch),
             detail={"count": batch.count, "batch": batch.id},
         )
+        self._pager.counted(batch.count)
+        self._pager.reconsider()
         return self._answer(repeat=True)
 
     def _count_for_successor(self, message: ReportReports) -> ReportAnswer:
@@ -207,68 +235,13 @@ class IncidentWorkflow:
         )
 
     def _answer(self, *, repeat: bool) -> ReportAnswer:
-        incident = self._desk()[0].incident
+        incident = self._present().incident
         return ReportAnswer(
             incident_id=incident.id,
             status=incident.status,
             report_count=incident.report_count,
             repeat=repeat,
         )
-
-    @workflow.update
-    async def acknowledge(self, message: Acknowledge) -> Incident:
-        """Take the incident: whatever page is due, or waits for another try, is given up."""
-        case, pager, _ = self._desk()
-        self._acknowledge(message)
-        await pager.pages_stopped()
-        return case.incident
-
-    @acknowledge.validator
-    def check_acknowledge(self, message: Acknowledge) -> None:
-        """Refuse what would change nothing, and say who has it."""
-        with _refusing():
-            self._addressed(message.incident_id).acknowledged(message.by, at=workflow.now())
-
-    @workflow.signal(name="acknowledge")
-    def acknowledge_signal(self, message: Acknowledge) -> None:
-        """Take the incident from the Temporal UI or its command line; too late changes nothing."""
-        try:
-            self._addressed(message.incident_id)
-            self._acknowledge(message)
-        except HoldfastError as error:
-            workflow.logger.info("acknowledge was refused: %s", error)
-
-    def _acknowledge(self, message: Acknowledge) -> None:
-        case, pager, _ = self._desk()
-        case.note(
-            AuditEvent.INCIDENT_ACKNOWLEDGED,
-            f"{message.by} has it",
-            becomes=case.incident.acknowledged(message.by, at=workflow.now()),
-            actor=message.by,
-        )
-        pager.stop()
-        pager.tell(NotificationKind.ACKNOWLEDGED)
-
-    @workflow.update
-    async def resolve(self, message: Resolve) -> Incident:
-        """End the incident."""
-        self._resolve(Resolution.PERSON, by=message.by, note=message.note)
-        return self._desk()[0].incident
-
-    @resolve.validator
-    def check_resolve(self, message: Resolve) -> None:
-        """Refuse to end what is over."""
-        with _refusing():
-            self._addressed(message.incident_id).resolved(
-                Resolution.PERSON, by=message.by, at=workflow.now()
-            )
-
-    def _addressed(self, incident_id: str | None) -> Incident:
-        """The present incident, if it is the one that is meant."""
-        incident = self._desk()[0].incident
-        if incident_id not in {None, incident.id}:
-            raise IncidentAlreadyResolved(f"incident {incident_id} is over")
-        return incident
 
     @workflow.signal
     def recovered(self, outcome: RecoveryOutcome) -> None:
@@ -280,15 +253,6 @@ class IncidentWorkflow:
     def snapshot(self) -> Incident | None:
         """The incident as it is now; None before its first report."""
         return self._case.incident if self._case else None
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn the domain's refusals into ones that a validator may raise."""
-    try:
-        yield
-    except HoldfastError as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
 
 
 def _times(batch: ReportBatch) -> str:

@@ -1,12 +1,18 @@
 """Owns what is sent to workflows and what they answer: one model in, one model out."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from holdfast.domain.escalation import Ladder
-from holdfast.domain.incident import Incident, IncidentStatus
-from holdfast.domain.model import Model
+from holdfast.domain.board import Board
+from holdfast.domain.custody import Actor, Via
+from holdfast.domain.frequency import Tally
+from holdfast.domain.incident import Incident
+from holdfast.domain.incident_status import IncidentStatus
+from holdfast.domain.ladder import Ladder
+from holdfast.domain.model import Model, Name
 from holdfast.domain.policy import Plan
 from holdfast.domain.report import ReportBatch
+from holdfast.domain.target import Target
+from workflows.first_ladder import FirstLadder
 from workflows.recorder import Backlog
 
 # The Temporal UI does not say who sends a signal from it.
@@ -37,16 +43,31 @@ class CarriedIncident(Model):
     """An open incident on its way into the workflow's next run.
 
     Attributes:
-        ladder: Where its escalation stands; None before its first page and once nobody is paged.
+        ladder: Where the escalation of an incident of the first version stands.
+        climb: Where its escalation stands; None before its first page and once nobody is paged.
+        boards: The messages that are brought up to date in place.
+        tallies: How often the error was reported lately, for the rules that ask.
         ignored: Whether its strategy wants nobody paged.
         counted: The ids of the batches counted lately.
+        behind: The workflows of incidents whose pages wait for this one's end.
     """
 
     incident: Incident
     plan: Plan
-    ladder: Ladder | None
+    ladder: FirstLadder | None = None
+    climb: Ladder | None = None
+    boards: tuple[Board, ...] = ()
+    tallies: tuple[Tally, ...] | None = None
     ignored: bool = False
-    counted: tuple[str, ...]
+    counted: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+
+    @property
+    def present_ladder(self) -> Ladder | None:
+        """Where its escalation stands, be it one that the first version began."""
+        if self.climb or self.ladder is None or self.plan.escalation is None:
+            return self.climb
+        return self.ladder.brought_forward(self.plan.escalation, self.incident.escalation)
 
 
 class IncidentInput(Model):
@@ -55,30 +76,73 @@ class IncidentInput(Model):
     Attributes:
         carried: The open incident of the run before.
         successor: Reports that came while the incident of the run before was closing.
+        boards: The messages of that incident which do not show its end yet.
         backlog: What the run before had not written yet.
     """
 
     carried: CarriedIncident | None = None
     successor: ReportReports | None = None
+    boards: tuple[Board, ...] = ()
     backlog: Backlog = Backlog()
 
 
-class Acknowledge(Model):
-    """A person takes an incident.
+class Deed(Model):
+    """Something that a person does to an incident.
 
     Attributes:
-        by: Who.
-        incident_id: Which, since the workflow may have gone on to the next; None for the present
-            one, as in a signal sent by hand.
+        by: Their name, as the record shows it.
+        person: Their key in the policy file, if it knows them.
+        via: Over what they act.
+        incident_id: Which incident, since the workflow may have gone on to the next; None for the
+            present one, as in a signal sent by hand.
+        link: The one-time link that they used, if they did.
     """
 
-    by: str = Field(UI_USER, min_length=1, max_length=200)
+    by: str = Field(min_length=1, max_length=200)
+    person: Name | None = None
+    via: Via = Via.API
     incident_id: str | None = None
+    link: str | None = Field(None, max_length=200)
+
+    @property
+    def actor(self) -> Actor:
+        """Who does it."""
+        return Actor(name=self.by, person=self.person, via=self.via)
 
 
-class Resolve(Model):
+class Acknowledge(Deed):
+    """A person takes an incident."""
+
+    by: str = Field(UI_USER, min_length=1, max_length=200)
+
+
+class Unacknowledge(Deed):
+    """A person gives an incident back: escalation goes on."""
+
+
+class Resolve(Deed):
     """A person ends an incident."""
 
-    by: str = Field(min_length=1, max_length=200)
-    incident_id: str | None = None
     note: str | None = Field(None, max_length=4000)
+
+
+class Snooze(Deed):
+    """A person wants nobody paged until a time."""
+
+    until: AwareDatetime
+
+
+class Reassign(Deed):
+    """A person hands an incident to somebody else, who is paged at once."""
+
+    to: Target
+
+
+class Escalate(Deed):
+    """A person wants the next level paged now."""
+
+
+class Remarked(Deed):
+    """A person notes something."""
+
+    text: str = Field(min_length=1, max_length=4000)

@@ -1,239 +1,279 @@
-"""Owns the climbing of an escalation ladder: it sends what is due until somebody answers."""
+"""Owns the escalation of an incident: whatever is due is done, until somebody has it or it is over.
 
-import asyncio
+What is due is decided by the domain (``duty.py``, ``ladder.py``); who that reaches at this moment,
+and what holds it back, by a local activity (``activities/escalate.py``).
+"""
+
 from datetime import timedelta
+from typing import assert_never
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.notify import NotifyActivities
-from holdfast.domain.audit import AuditEvent
-from holdfast.domain.escalation import EscalationChoice, Ladder, Page
-from holdfast.domain.notification import (
-    Delivery,
-    DeliveryStatus,
-    FailureKind,
-    Notification,
-    NotificationKind,
+from activities.escalate import EscalateActivities
+from holdfast.domain.audit import SYSTEM, AuditEvent
+from holdfast.domain.custody import Actor
+from holdfast.domain.duty import DutyKind, duty, wakes_at
+from holdfast.domain.frequency import Tally
+from holdfast.domain.incident import Incident
+from holdfast.domain.ladder import Ladder
+from holdfast.domain.notification import NotificationKind
+from holdfast.domain.outlook import upcoming
+from holdfast.domain.page import (
+    Behind,
+    HoldKind,
+    LookUp,
+    Page,
+    PageHold,
+    PageOrder,
+    PageRequest,
+    Recipient,
 )
+from holdfast.domain.target import Target
+from workflows.boards import Boards
 from workflows.case import Case
+from workflows.messenger import Messenger
+from workflows.standing import Standing
 from workflows.waiting import until
 
-# A page is worth an hour's tries: long enough for a channel's outage, short enough that nobody
-# is woken by what is long over. News of an end is worth little by then.
-_PAGE_WORTH = timedelta(hours=1)
-_NEWS_WORTH = timedelta(seconds=30)
-_SEND_TIMEOUT = timedelta(seconds=30)
-_WORDS = {
-    NotificationKind.PAGE: "the page",
-    NotificationKind.ACKNOWLEDGED: "word that it is acknowledged",
-    NotificationKind.RESOLVED: "word that it is resolved",
-}
-_RETRIES = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
-)
+_QUICK = timedelta(seconds=5)
 
 
 class Pager:
-    """Pages level by level, for as long as nobody holds the incident."""
+    """Pages level by level, for as long as nobody has the incident.
 
-    def __init__(self, case: Case) -> None:
-        self.ladder: Ladder | None = None
+    Args:
+        case: The incident.
+        boards: Its messages that can be edited.
+        ladder: Where the run before left its escalation.
+        tallies: What the run before counted of its reports.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        boards: Boards,
+        *,
+        ladder: Ladder | None = None,
+        tallies: tuple[Tally, ...] | None = None,
+    ) -> None:
+        self.standing = Standing(case, ladder=ladder, tallies=tallies)
+        self.messenger = Messenger(case, boards, on_unreached=self.standing.failed)
         self._case = case
-        self._pages: set[asyncio.Task[None]] = set()
-        self._news: set[asyncio.Task[None]] = set()
+        self._not_behind: set[str] = set()
 
     @property
     def is_sending(self) -> bool:
         """Whether a message is on its way."""
-        return bool(self._pages or self._news)
+        return self.messenger.is_sending
+
+    def counted(self, count: int) -> None:
+        """Count reports for the rules that ask how often the error was reported."""
+        self.standing.rules.counted(count)
+
+    def reconsider(self) -> None:
+        """Ask the escalation rules again."""
+        self.standing.reconsider()
+
+    def stop(self) -> None:
+        """Page nobody any more."""
+        self.messenger.cancel_pages()
+
+    def tell(self, kind: NotificationKind) -> None:
+        """Send news to everybody who was paged."""
+        self.messenger.news.tell(kind)
+
+    async def sent(self) -> None:
+        """Wait until nothing is on its way."""
+        await self.messenger.stop_pages()
+        await self.messenger.settled()
 
     async def climb(self) -> None:
-        """Wait for recovery's chance to pass, then page level after level."""
-        choice = self._case.plan.escalation
-        if choice is None or self._case.plan.is_ignored or not self._case.is_held_by_nobody:
+        """Do what is due, sleep until something will be, for as long as the incident is open."""
+        try:
+            await self._begin()
+            await self._do_what_is_due()
+        except FailureError as error:
+            # A local activity that is under way when the run ends.
+            if not is_cancelled_exception(error):
+                raise
+
+    async def _do_what_is_due(self) -> None:
+        while True:
+            due = duty(self._case.incident, self.standing.ladder, now=workflow.now())
+            if due is None:
+                await self._wait()
+                continue
+            match due.kind:
+                case DutyKind.PAGE:
+                    if due.page:
+                        await self._page(due.page)
+                case DutyKind.REMIND:
+                    await self._remind()
+                case DutyKind.TAKE_BACK:
+                    had = f"{self._case.incident.acknowledged_by} had it for too long"
+                    await self._take_back(f"{had}: escalation goes on")
+                case DutyKind.WAKE_UP:
+                    await self._take_back("the snooze is over: escalation goes on")
+                case DutyKind.RELIEVE:
+                    self.standing.relieve()
+                case _:
+                    assert_never(due.kind)
+
+    async def _begin(self) -> None:
+        if self.standing.ladder is None and not self._case.pages_nobody:
+            await self.standing.rules.count_incidents()
+            self.standing.reconsider()
+
+    async def _wait(self) -> None:
+        """Sleep until something is due, or changed what will be."""
+        before = self.standing.signature
+
+        def changed() -> bool:
+            return self.standing.signature != before or self.standing.recovery_gave_up
+
+        wakes = wakes_at(self._case.incident, self.standing.ladder)
+        if wakes is None:
+            await workflow.wait_condition(changed)
+        else:
+            coming = upcoming(self._case.incident)
+            await until(
+                changed,
+                within=wakes - workflow.now(),
+                summary=coming.what if coming else "escalation goes on",
+            )
+        if self.standing.recovery_gave_up:
+            self.standing.end_recoverys_chance()
+
+    async def _page(self, page: Page) -> None:
+        """Look up what a due page comes to, and send it unless something holds it."""
+        await self.standing.rules.count_incidents()
+        self.standing.reconsider()
+        ladder = self.standing.ladder
+        if ladder is None or ladder.due(workflow.now()) != page:
             return
-        if self.ladder and self.ladder.next_at is None:
+        order = await self._order(page, ladder)
+        # Meanwhile somebody may have taken the incident, or handed it over.
+        if self.standing.ladder is not ladder or not self._case.is_held_by_nobody:
             return
-        if self.ladder is None:
-            if not await self._hold(choice):
-                return
-            self.ladder = Ladder.starting(choice.policy, at=workflow.now())
-        while self._case.is_held_by_nobody and self.ladder.next_at:
-            if page := self.ladder.due(workflow.now()):
-                self.ladder = self.ladder.climbed(workflow.now())
-                self._page(page, choice, self.ladder)
-            else:
-                await self._wait_for_turn(self.ladder)
-        if self._case.is_held_by_nobody:
+        if order.hold:
+            await self._hold(ladder, order.hold)
+        else:
+            self._send(page, ladder, order)
+
+    async def _order(self, page: Page, ladder: Ladder) -> PageOrder:
+        plan = self._case.plan
+        request = PageRequest(
+            at=workflow.now(),
+            subject=self._case.subject,
+            page=page,
+            policy=ladder.choice.name,
+            hours=plan.book.hours.get(ladder.policy.only_during or ""),
+            depends_on=plan.service.depends_on,
+            not_behind=tuple(sorted(self._not_behind)),
+        )
+        return await workflow.execute_local_activity_method(
+            EscalateActivities.prepare_page,
+            request,
+            start_to_close_timeout=_QUICK,
+            summary=f"whom level {page.level} reaches now",
+        )
+
+    async def _hold(self, ladder: Ladder, hold: PageHold) -> None:
+        known = self._case.incident.escalation.hold
+        self.standing.put(ladder.held(hold))
+        if known is None or known.reason != hold.reason:
             self._case.note(
+                AuditEvent.ESCALATION_HELD,
+                f"the page is held: {hold.reason}",
+                detail=hold.model_dump(mode="json"),
+            )
+        if hold.kind is HoldKind.DEPENDENCY and hold.by:
+            await self._wait_behind(hold.by)
+
+    async def _wait_behind(self, other: str) -> None:
+        """Have another incident say when it is over."""
+        handle = workflow.get_external_workflow_handle(other)
+        try:
+            await handle.signal("wait_behind", Behind(workflow_id=workflow.info().workflow_id))
+        except FailureError:
+            # It is over by now, or was ended by hand.
+            self._not_behind.add(other)
+            self.standing.recheck()
+
+    def _send(self, page: Page, ladder: Ladder, order: PageOrder) -> None:
+        case, choice = self._case, ladder.choice
+        self.standing.ladder = taken = ladder.taken(page, now=workflow.now())
+        escalation = taken.seen(case.incident.escalation)
+        escalation = escalation.model_copy(update={"shift_ends_at": order.shift_ends_at})
+        case.incident = case.incident.escalated(escalation)
+        case.note(
+            AuditEvent.ESCALATION_LEVEL_PAGED,
+            f"level {page.level} of '{choice.name}' is paged: "
+            + ", ".join(recipient.who for recipient in order.recipients),
+            detail={
+                "level": page.level,
+                "round": page.round,
+                "policy": choice.name,
+                "cause": page.cause.value,
+            },
+        )
+        self.messenger.page(page, order.recipients, policy=choice.name)
+        if taken.next_at is None and taken.again is None:
+            case.note(
                 AuditEvent.ESCALATION_ENDED,
                 f"the last level of '{choice.name}' was paged; there is nobody left to page",
             )
 
-    async def _hold(self, choice: EscalationChoice) -> bool:
-        """Give recovery its chance; whether the pages' time has come then."""
+    async def _remind(self) -> None:
+        """Remind whoever has the incident; whom the policy file does not know, over their page."""
+        incident = self._case.incident
+        person = incident.custody.person
+        targets = (Target(person=person),) if person else _told(incident)
+        recipients = await self._look_up(targets, f"where {incident.acknowledged_by} is reached")
+        present = self._case.incident
+        # Meanwhile they may have given it back, and somebody else may have taken it.
+        if present.acknowledged_at == incident.acknowledged_at:
+            reminded = present.custody.model_copy(update={"remind_at": None})
+            self._case.incident = present.model_copy(update={"custody": reminded})
+            self.messenger.news.speak(NotificationKind.REMINDER, recipients)
+
+    async def _take_back(self, why: str) -> None:
+        """Go on with paging; whoever had it hears of it also if they were never paged."""
+        incident = self._case.incident
+        self.give_back(why)
+        person = incident.custody.person
+        if person and all(page.person != person for page in incident.told()):
+            had = f"where {incident.acknowledged_by} is reached"
+            recipients = await self._look_up((Target(person=person),), had)
+            self.messenger.news.speak(NotificationKind.UNACKNOWLEDGED, recipients)
+
+    async def _look_up(self, targets: tuple[Target, ...], why: str) -> tuple[Recipient, ...]:
+        order = await workflow.execute_local_activity_method(
+            EscalateActivities.look_up,
+            LookUp(at=workflow.now(), targets=targets),
+            start_to_close_timeout=_QUICK,
+            summary=why,
+        )
+        return order.recipients
+
+    def give_back(self, why: str, *, by: Actor | None = None) -> None:
+        """Go on with paging, because nobody has the incident any more.
+
+        Raises:
+            Conflict: If nobody had it.
+        """
         case = self._case
-        if choice.hold_page_for:
-            end = workflow.now() + choice.hold_page_for
-            escalation = case.incident.escalation.model_copy(update={"held_until": end})
-            case.note(
-                AuditEvent.ESCALATION_HELD,
-                f"the first page is held until {end:%H:%M:%S} to give recovery its chance",
-                becomes=case.incident.model_copy(update={"escalation": escalation}),
-            )
-            await until(
-                lambda: case.recovery_over or not case.is_held_by_nobody,
-                within=choice.hold_page_for,
-                summary=f"recovery's chance before '{choice.name}' pages",
-            )
-        return case.is_held_by_nobody and not case.ignored
-
-    async def _wait_for_turn(self, ladder: Ladder) -> None:
-        if ladder.next_at:
-            await until(
-                lambda: not self._case.is_held_by_nobody,
-                within=ladder.next_at - workflow.now(),
-                summary=f"level {ladder.next_level + 1} is paged unless somebody acknowledges",
-            )
-
-    def _page(self, page: Page, choice: EscalationChoice, after: Ladder) -> None:
-        """Notify all targets of a level side by side, without waiting for them."""
-        escalation = self._case.incident.escalation.model_copy(
-            update={
-                "level": page.level,
-                "round": page.round,
-                "held_until": None,
-                "next_level_at": after.next_at,
-            }
+        case.note(
+            AuditEvent.INCIDENT_UNACKNOWLEDGED,
+            why,
+            becomes=case.incident.unacknowledged(),
+            actor=by.name if by else SYSTEM,
         )
-        escalated = self._case.incident.escalated(escalation)
-        notifications = [
-            Notification(
-                id=f"{escalated.id}:page:{page.round}:{page.level}:{place}",
-                kind=NotificationKind.PAGE,
-                target=target,
-                level=page.level,
-                round=page.round,
-                headline=escalated.headline(_outlook(after)),
-            )
-            for place, target in enumerate(page.targets, start=1)
-        ]
-        deliveries = [self._start(each, self._pages, _PAGE_WORTH) for each in notifications]
-        for delivery in deliveries:
-            escalated = escalated.delivering(delivery)
-        targets = ", ".join(str(target) for target in page.targets)
-        self._case.note(
-            AuditEvent.ESCALATION_LEVEL_PAGED,
-            f"level {page.level} of '{choice.name}' is paged: {targets}",
-            becomes=escalated,
-            detail={"level": page.level, "round": page.round, "policy": choice.name},
-        )
-
-    def tell(self, kind: NotificationKind) -> None:
-        """Send news to everybody who was paged, each once, in reply to their page."""
-        for page in self._case.incident.told():
-            notification = Notification(
-                id=f"{page.notification_id}:{kind.value}",
-                kind=kind,
-                target=page.target,
-                level=page.level,
-                round=page.round,
-                headline=self._case.incident.headline(self._case.incident.whose),
-                reply_to=page.reference,
-            )
-            delivery = self._start(notification, self._news, _NEWS_WORTH)
-            self._case.incident = self._case.incident.delivering(delivery)
-
-    def stop(self) -> None:
-        """Page nobody any more: what is on its way or between two tries is given up."""
-        self.ladder = None
-        for task in self._pages:
-            task.cancel()
-
-    async def pages_stopped(self) -> None:
-        """Wait until no page is on its way."""
-        await workflow.wait_condition(lambda: not self._pages)
-
-    async def sent(self) -> None:
-        """Wait until nothing at all is on its way."""
-        await workflow.wait_condition(lambda: not self.is_sending)
-
-    def _start(
-        self, notification: Notification, among: set[asyncio.Task[None]], worth: timedelta
-    ) -> Delivery:
-        """Put a notification on its way; what is tried longer than it is worth is given up."""
-        delivery = Delivery(
-            notification_id=notification.id,
-            kind=notification.kind,
-            target=notification.target,
-            level=notification.level,
-            round=notification.round,
-            queued_at=workflow.now(),
-        )
-        task = asyncio.create_task(self._deliver(notification, delivery, worth))
-        among.add(task)
-        task.add_done_callback(lambda task: self._left(task, delivery, among))
-        return delivery
-
-    def _left(
-        self, task: asyncio.Task[None], delivery: Delivery, among: set[asyncio.Task[None]]
-    ) -> None:
-        among.discard(task)
-        if task.cancelled():  # before it began, so it could not tell of it itself
-            self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
-
-    async def _deliver(
-        self, notification: Notification, delivery: Delivery, worth: timedelta
-    ) -> None:
-        try:
-            receipt = await workflow.execute_activity_method(
-                NotifyActivities.send_notification,
-                notification,
-                start_to_close_timeout=_SEND_TIMEOUT,
-                schedule_to_close_timeout=worth,
-                retry_policy=_RETRIES,
-                summary=f"{notification.kind.value} to {notification.target}",
-            )
-        except asyncio.CancelledError:
-            self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                self._end(delivery, DeliveryStatus.CANCELLED, reason="no longer needed")
-            else:
-                self._fail(delivery, error)
-        else:
-            self._end(delivery, DeliveryStatus.SENT, reference=receipt.reference)
-
-    def _fail(self, delivery: Delivery, error: ActivityError) -> None:
-        cause = error.cause
-        kind, reason = FailureKind.EXPIRED, str(cause or error)
-        if isinstance(cause, ApplicationError):
-            reason = cause.message
-            kind = FailureKind(cause.type) if cause.type in set(FailureKind) else kind
-        self._end(delivery, DeliveryStatus.FAILED, failure=kind, reason=reason)
-
-    def _end(self, delivery: Delivery, status: DeliveryStatus, **result: str | None) -> None:
-        ended = delivery.model_copy(
-            update={"status": status, "finished_at": workflow.now(), **result}
-        )
-        if status is DeliveryStatus.SENT:
-            event, how = AuditEvent.NOTIFICATION_SENT, "was sent"
-        else:
-            event, how = AuditEvent.NOTIFICATION_FAILED, f"was not sent: {ended.reason}"
-        self._case.note(
-            event,
-            f"{_WORDS[delivery.kind]} to {delivery.target} {how}",
-            becomes=self._case.incident.delivering(ended),
-            detail=ended.model_dump(mode="json"),
-        )
+        self.standing.resume()
+        self.messenger.news.tell(NotificationKind.UNACKNOWLEDGED, by=by)
 
 
-def _outlook(ladder: Ladder) -> str:
-    if ladder.next_at is None:
-        return "This was the last level; nobody else will be paged."
-    return (
-        f"Level {ladder.next_level + 1} is paged at {ladder.next_at:%H:%M:%S} UTC "
-        "unless somebody acknowledges."
-    )
+def _told(incident: Incident) -> tuple[Target, ...]:
+    targets = {str(page.target): page.target for page in incident.told()}
+    return tuple(targets.values())

@@ -10,9 +10,10 @@ from activities.coordinate import (
     HoldDegradation,
     ReleaseHold,
 )
+from holdfast.domain.attempt import Attempt, AttemptStatus
 from holdfast.domain.audit import AuditEvent
 from holdfast.domain.holds import Hold
-from holdfast.domain.incident import Attempt, AttemptStatus, Resolution
+from holdfast.domain.incident_status import Resolution
 from holdfast.domain.recovery import RecoveryOutcome, RecoveryRequest, RecoveryStatus
 from holdfast.domain.step_request import StepImpossible, request_of_step
 from holdfast.domain.strategy import Step, StepKind

@@ -7,22 +7,28 @@ under a new name when a change needs ``workflow.patched``; the old ones are neve
 import asyncio
 import sys
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from config import search_attributes
 from holdfast.domain.notification import Notification
+from holdfast.domain.page import AdmissionRequest
+from holdfast.domain.person import Contact
 from holdfast.domain.recovery import RecoveryRequest, RecoveryStatus
 from holdfast.domain.strategy import Backoff, Step, StepKind
+from holdfast.domain.target import Target
+from holdfast.domain.throttle import Admission, AdmissionKind
 from tests.workflows.policies import ladder, policy_for, report_of
-from tests.workflows.world import World, until, working
-from workflows.messages import Acknowledge, Resolve
+from tests.workflows.world import Reached, World, reached, until, working
+from workflows.messages import Acknowledge, Reassign, Remarked, Resolve, Snooze
 
 HISTORIES = Path(__file__).with_name("histories")
+CHECKOUT = Path(__file__).parents[2]
 SOON = timedelta(seconds=1)
 RESTART = Step(
     step=StepKind.RESTART, attempts=2, backoff=Backoff(initial=SOON, jitter=0.0), settle=SOON
@@ -86,6 +92,45 @@ async def mitigated(world: World) -> list[WorkflowHandle]:
     return [told.handle, *map(world.client.get_workflow_handle, names)]
 
 
+async def handed_on(world: World) -> list[WorkflowHandle]:
+    """A message that is edited, a fallback, a bundle; taken, taken back, snoozed, handed over."""
+
+    def reach(target: Target, _: datetime) -> Reached:
+        contacts = (Contact(channel="broken"), Contact(channel="works", to=str(target)))
+        return reached(target, *(contacts if str(target) == "second" else ()), edits=True)
+
+    async def one_is_broken(notification: Notification) -> None:
+        if str(notification.address) == "broken":
+            raise ApplicationError("refused", type="rejected", non_retryable=True)
+
+    def wait_once(request: AdmissionRequest) -> Admission:
+        if request.contact.channel != "third" or request.at > waits_until:
+            return Admission()
+        return Admission(kind=AdmissionKind.WAIT, until=waits_until, reason="bundled")
+
+    waits_until = datetime.now(UTC) + timedelta(seconds=6)
+    world.reach, world.deliver, world.admit = reach, one_is_broken, wait_once
+    escalation = ladder(hold=timedelta(0), wait=SOON).model_copy(
+        update={"acknowledgement_timeout": 3 * SOON, "remind_before": SOON}
+    )
+    policy = policy_for(
+        "handed_on", Step(step=StepKind.ESCALATE), escalation=escalation, health=False
+    )
+    told = await world.report(policy, report_of("handed_on"))
+    await until(lambda: (1, 3, "third") in world.paged(), within=20)
+    await told.handle.execute_update("acknowledge", Acknowledge(by="ada", person="ada"))
+    await until(lambda: "incident.unacknowledged" in world.events, within=20)
+    soon = datetime.now(UTC) + 2 * SOON
+    await told.handle.execute_update("snooze", Snooze(by="ada", until=soon))
+    await until(lambda: world.events.count("incident.unacknowledged") > 1, within=20)
+    handover = Reassign(by="ada", to=Target(channel="first"))
+    await told.handle.execute_update("reassign", handover)
+    await told.handle.execute_update("note", Remarked(by="ada", text="the cable looks loose"))
+    await told.handle.execute_update("resolve", Resolve(by="grace", note="it was the cable"))
+    await told.handle.result()
+    return [told.handle]
+
+
 async def record(name: str) -> None:
     """Run every scenario once and keep the histories of what took part."""
     env = await WorkflowEnvironment.start_local(
@@ -94,14 +139,15 @@ async def record(name: str) -> None:
         search_attributes=search_attributes.ALL,
     )
     try:
-        for scenario in (recovered, escalated, mitigated):
+        for scenario in (recovered, escalated, mitigated, handed_on):
             world = World(client=env.client, task_queue=f"record-{uuid.uuid4()}")
             async with working(world, recovery=True):
                 for handle in await scenario(world):
                     history = await handle.fetch_history()
                     kind = handle.id.partition(":")[0]
                     path = HISTORIES / f"{kind}-{scenario.__name__}-{name}.json"
-                    path.write_text(history.to_json() + "\n")
+                    # Stack traces name files as they lie in the checkout, wherever that is.
+                    path.write_text(history.to_json().replace(f"{CHECKOUT}/", "") + "\n")
     finally:
         await env.shutdown()
 

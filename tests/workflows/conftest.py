@@ -11,6 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from config import search_attributes
+from tests.workflows.night import Nights
 from tests.workflows.world import World, working
 
 FLAGS = {
@@ -79,3 +80,9 @@ async def unhurried_world_with_recovery(unhurried: WorkflowEnvironment) -> Async
     world = World(client=unhurried.client, task_queue=f"test-{uuid.uuid4()}")
     async with working(world, recovery=True):
         yield world
+
+
+@pytest.fixture
+def nights(skipping: WorkflowEnvironment, world: World) -> Nights:
+    """Incidents whose time passes when the test says so."""
+    return Nights(skipping, world)

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from holdfast.domain.incident import IncidentStatus, Resolution
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.notification import Notification
 from holdfast.domain.strategy import Step, StepKind
 from tests.workflows.policies import LEVELS, RESTART, ladder, policy_for, report_of
@@ -115,7 +115,10 @@ async def test_a_page_is_retried_with_one_idempotency_key(world: World, service:
 
 
 async def test_everybody_who_was_paged_hears_of_the_end(world: World, service: str) -> None:
-    """Resolving tells those who were told, in reply to their page, and nobody else."""
+    """Resolving tells those who were told, in reply to their page, and nobody else.
+
+    The second's page was on its way when the incident ended, and arrived.
+    """
 
     async def resolve_at_second(notification: Notification) -> None:
         if notification.kind == "page" and notification.level == 2:
@@ -127,7 +130,7 @@ async def test_everybody_who_was_paged_hears_of_the_end(world: World, service: s
     told = await world.report(policy, report_of(service))
     await told.handle.result()
     ends = [each for each in world.notifications if each.kind == "resolved"]
-    assert [str(each.target) for each in ends] == ["first"]
+    assert [str(each.target) for each in ends] == ["first", "second"]
     assert ends[0].reply_to.startswith("ref-")
     assert world.records[-1].incident.status is IncidentStatus.RESOLVED
 
@@ -158,6 +161,7 @@ async def test_an_escalation_climbs_on_over_new_runs(unhurried_world: World, ser
         await world.report(policy, report_of(service))
     handle = world.client.get_workflow_handle(told.handle.id)
     await handle.execute_update("resolve", {"by": "ada"})
+    await handle.result()
     runs = {record.entries[-1].run_id for record in world.records if record.incident}
     assert len(runs) > 1
     assert world.paged() == [(1, level, name) for level, name in enumerate(LEVELS, start=1)]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from holdfast.domain.degradation import Degradation
-from holdfast.domain.incident import IncidentStatus, Resolution
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.recovery import RecoveryRequest, RecoveryStatus
 from holdfast.domain.strategy import Backoff, Step, StepKind
 from tests.workflows.policies import FALLBACK, RESTART, ladder, policy_for, report_of

@@ -8,45 +8,43 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from holdfast.domain.notification import Notification
 from holdfast.domain.strategy import Step, StepKind
+from tests.workflows.night import Nights
 from tests.workflows.policies import ladder, policy_for, report_of
 from tests.workflows.world import World, until
 
 IGNORE = Step(step=StepKind.IGNORE)
 
 
-async def test_a_batch_told_twice_counts_once(world: World, service: str) -> None:
+async def test_a_batch_told_twice_counts_once(nights: Nights, service: str) -> None:
     """A dispatch that crashed before it noted its success is told again."""
-    told = await world.report(
-        policy_for(service, IGNORE, health=False), report_of(service), count=3
-    )
-    await told.handle.signal("report", told.message)
-    await told.handle.result()
-    assert world.records[-1].incident.report_count == 3
+    night = await nights.begins(policy_for(service, IGNORE, health=False), service, count=3)
+    await night.hears("report", night.told.message)
+    assert (await night.incident()).report_count == 3
 
 
-async def test_repeats_are_folded_into_the_open_incident(world: World, service: str) -> None:
+async def test_repeats_are_folded_into_the_open_incident(nights: Nights, service: str) -> None:
     """Many reports, one incident, an exact count."""
-    policy = policy_for(service, IGNORE, health=False)
-    first = await world.report(policy, report_of(service), count=5)
-    again = await world.report(policy, report_of(service), count=8)
-    await first.handle.result()
-    assert again.answer.incident_id == first.answer.incident_id
-    assert (first.answer.repeat, again.answer.repeat) == (False, True)
-    assert world.records[-1].incident.report_count == 13
+    night = await nights.begins(policy_for(service, IGNORE, health=False), service, count=5)
+    again = await night.reported(count=8)
+    assert again.answer.incident_id == night.id
+    assert (night.told.answer.repeat, again.answer.repeat) == (False, True)
+    assert (await night.ends()).report_count == 13
 
 
-async def test_a_report_during_closing_opens_the_next_incident(world: World, service: str) -> None:
+async def test_a_report_during_closing_opens_the_next_incident(
+    nights: Nights, service: str
+) -> None:
     """None falls between: while the record of the old one can't be written, the new one opens."""
-    policy = policy_for(service, IGNORE, escalation=ladder(), health=False)
-    first = await world.report(policy, report_of(service), count=2)
+    world = nights.world
+    night = await nights.begins(policy_for(service, IGNORE, health=False), service, count=2)
     world.database_away = True
-    await first.handle.execute_update("resolve", {"by": "ada"})
-    second = await world.report(policy, report_of(service), count=3)
+    await night.does("resolve")
+    second = await night.reported(count=3)
     assert second.answer.incident_id == second.message.batch.id
     world.database_away = False
-    await world.client.get_workflow_handle(first.handle.id).result()
+    await until(lambda: world.records[-1].incident.id == second.answer.incident_id)
     old = world.client.get_workflow_handle(
-        first.handle.id, run_id=first.handle.first_execution_run_id
+        night.told.handle.id, run_id=night.told.handle.first_execution_run_id
     )
     assert (await old.describe()).status is WorkflowExecutionStatus.CONTINUED_AS_NEW
     counts = {
@@ -54,7 +52,7 @@ async def test_a_report_during_closing_opens_the_next_incident(world: World, ser
         for record in world.records
         if record.incident
     }
-    assert counts == {first.answer.incident_id: 2, second.answer.incident_id: 3}
+    assert counts == {night.id: 2, second.answer.incident_id: 3}
 
 
 async def test_an_error_that_returns_after_the_end_is_a_new_incident(

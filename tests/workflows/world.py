@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,20 @@ from temporalio.worker import Worker
 
 from activities.coordinate import CoordinateActivities
 from holdfast.domain.audit import AuditEntry
-from holdfast.domain.notification import Notification, Receipt
+from holdfast.domain.notification import Hop, Notification, Receipt
+from holdfast.domain.page import (
+    AdmissionRequest,
+    IncidentsAsked,
+    IncidentsCounted,
+    LookUp,
+    PageHold,
+    PageOrder,
+    PageRequest,
+    PagesWithdrawn,
+    Recipient,
+    notification_id,
+)
+from holdfast.domain.person import Contact
 from holdfast.domain.policy import Policy
 from holdfast.domain.record import Record
 from holdfast.domain.recovery import (
@@ -26,6 +39,8 @@ from holdfast.domain.recovery import (
     RecoveryStatus,
 )
 from holdfast.domain.report import Report, ReportBatch, fingerprint
+from holdfast.domain.target import Target
+from holdfast.domain.throttle import Admission, AdmissionKind
 from workflows.breaker import CircuitBreakerWorkflow
 from workflows.degradation import DegradationWorkflow
 from workflows.incident import IncidentWorkflow
@@ -40,6 +55,19 @@ WORKFLOWS = [
 ]
 
 
+Reached = tuple[Recipient, datetime | None]
+
+
+def reached(target: Target, *contacts: Contact, edits: bool = False) -> Reached:
+    """A target behind which are these contacts, tried for a minute each; itself without any."""
+    own = contacts or (target.contact or Contact(channel="direct", to=str(target)),)
+    hops = tuple(
+        Hop(contact=each, person=target.person, edits=edits, deadline=timedelta(minutes=1))
+        for each in own
+    )
+    return Recipient(target=target, who=str(target), person=target.person, hops=hops), None
+
+
 @dataclass
 class World:
     """What the workflows act on: it keeps what they did, and answers as a test wants.
@@ -48,6 +76,10 @@ class World:
         carry_out: Decides the result of an action that an incident asks for.
         deliver: Called before a page counts as sent; may refuse it, or act as a person would.
         database_away: While set, nothing can be recorded.
+        reach: Says who is behind a target at a moment, and until when.
+        hold: Says what holds a page, if something does.
+        admit: Says whether a contact may be told.
+        incidents_before: How many incidents the service had before.
     """
 
     client: Client
@@ -57,6 +89,12 @@ class World:
     )
     deliver: Callable[[Notification], Awaitable[None]] | None = None
     database_away: bool = False
+    reach: Callable[[Target, datetime], Reached] = field(default=lambda target, _: reached(target))
+    hold: Callable[[PageRequest], PageHold | None] | None = None
+    admit: Callable[[AdmissionRequest], Admission] | None = None
+    incidents_before: int = 0
+    looked_up: list[PageRequest] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     requests: list[RecoveryRequest] = field(default_factory=list)
     runs: list[RecoveryRun] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
@@ -77,6 +115,59 @@ class World:
             await self.deliver(notification)
         self.notifications.append(notification)
         return Receipt(reference=f"ref-{notification.id}")
+
+    @activity.defn
+    async def prepare_page(self, request: PageRequest) -> PageOrder:
+        self.looked_up.append(request)
+        if self.hold and (hold := self.hold(request)):
+            return PageOrder(hold=hold)
+        order = self._order(request.page.targets, request.at)
+        admitted = [
+            recipient.model_copy(
+                update={
+                    "admission": self._admission(
+                        AdmissionRequest(
+                            at=request.at,
+                            subject=request.subject,
+                            policy=request.policy,
+                            notification_id=notification_id(
+                                request.subject.incident_id, request.page, place=place, hop=0
+                            ),
+                            contact=recipient.hops[0].contact,
+                        )
+                    )
+                }
+            )
+            if recipient.hops
+            else recipient
+            for place, recipient in enumerate(order.recipients)
+        ]
+        return order.model_copy(update={"recipients": tuple(admitted)})
+
+    @activity.defn
+    async def admit_page(self, request: AdmissionRequest) -> Admission:
+        return self._admission(request)
+
+    @activity.defn
+    async def look_up(self, request: LookUp) -> PageOrder:
+        return self._order(request.targets, request.at)
+
+    @activity.defn
+    async def withdraw_pages(self, message: PagesWithdrawn) -> None:
+        self.withdrawn.append(message.incident_id)
+
+    @activity.defn
+    async def count_incidents(self, asked: IncidentsAsked) -> IncidentsCounted:
+        return IncidentsCounted(by_span=dict.fromkeys(asked.spans, self.incidents_before + 1))
+
+    def _admission(self, request: AdmissionRequest) -> Admission:
+        return self.admit(request) if self.admit else Admission()
+
+    def _order(self, targets: Sequence[Target], at: datetime) -> PageOrder:
+        found = [self.reach(target, at) for target in targets]
+        ends = [ends_at for _, ends_at in found if ends_at]
+        recipients = tuple(recipient for recipient, _ in found)
+        return PageOrder(recipients=recipients, shift_ends_at=min(ends, default=None))
 
     @activity.defn
     async def perform_recovery(self, run: RecoveryRun) -> RecoveryResult:
@@ -127,7 +218,7 @@ class World:
             first_at=now,
             last_at=now,
         )
-        return await self.tell(ReportReports(batch=batch, plan=policy.plan(report)))
+        return await self.tell(ReportReports(batch=batch, plan=policy.plan(report, at=now)))
 
     async def tell(self, message: ReportReports) -> "Told":
         """Tell a batch of reports by update-with-start."""
@@ -163,16 +254,29 @@ def _order(item: tuple[tuple[str, str, int], AuditEntry]) -> tuple[str, datetime
 
 
 @asynccontextmanager
-async def working(world: World, *, recovery: bool = False) -> AsyncIterator[Worker]:
-    """A worker over the world; ``recovery`` has actions go through the real RecoveryWorkflow."""
+async def working(
+    world: World, *, recovery: bool = False, incidents: type = IncidentWorkflow
+) -> AsyncIterator[Worker]:
+    """A worker over the world.
+
+    Args:
+        world: What its workflows act on.
+        recovery: Whether actions go through the real RecoveryWorkflow.
+        incidents: What works on incidents.
+    """
     coordinate = CoordinateActivities(client=world.client, task_queue=world.task_queue)
     worker = Worker(
         world.client,
         task_queue=world.task_queue,
-        workflows=WORKFLOWS,
+        workflows=[incidents, *WORKFLOWS[1:]],
         activities=[
             world.write_record,
             world.send_notification,
+            world.prepare_page,
+            world.admit_page,
+            world.look_up,
+            world.withdraw_pages,
+            world.count_incidents,
             world.perform_recovery,
             coordinate.request_recovery if recovery else world.request_recovery,
             coordinate.hold_breaker,
@@ -184,6 +288,19 @@ async def working(world: World, *, recovery: bool = False) -> AsyncIterator[Work
     )
     async with worker:
         yield worker
+
+
+def bundled_in(wait: timedelta) -> Callable[[AdmissionRequest], Admission]:
+    """Has every page wait for so long when it is asked for, and go then."""
+    until: dict[str, datetime] = {}
+
+    def admit(request: AdmissionRequest) -> Admission:
+        end = until.setdefault(request.notification_id, request.at + wait)
+        if request.at >= end:
+            return Admission()
+        return Admission(kind=AdmissionKind.WAIT, until=end, reason="bundled with others")
+
+    return admit
 
 
 def only_health_helps(request: RecoveryRequest) -> RecoveryStatus:
