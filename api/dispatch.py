@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from temporalio.client import (
@@ -28,7 +28,7 @@ from temporalio.service import RPCError
 
 from api.temporal import forget
 from config import search_attributes
-from holdfast.domain.incident import IncidentStatus
+from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.policy import Plan, Policy
 from holdfast.domain.report import ReportBatch
 from holdfast.errors import Unavailable
@@ -153,7 +153,7 @@ class Dispatcher:
         Raises:
             Unavailable: If Temporal or its workers gave no answer in time.
         """
-        operation = self._start_operation(batch, plan := self._policy().plan(batch.sample))
+        operation = self._start_operation(batch, plan := self._plan(batch))
         try:
             async with self._places:
                 answer = await self._client.execute_update_with_start_workflow(
@@ -195,7 +195,7 @@ class Dispatcher:
         Raises:
             Unavailable: If Temporal can't be reached.
         """
-        plan = self._policy().plan(batch.sample)
+        plan = self._plan(batch)
         try:
             await self._client.start_workflow(
                 IncidentWorkflow.run,
@@ -210,6 +210,9 @@ class Dispatcher:
             )
         except RPCError as error:
             raise Unavailable(f"Temporal did not take the reports: {error}") from error
+
+    def _plan(self, batch: ReportBatch) -> Plan:
+        return self._policy().plan(batch.sample, at=datetime.now(UTC))
 
     def _start_operation(
         self, batch: ReportBatch, plan: Plan

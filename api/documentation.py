@@ -155,7 +155,9 @@ def _restore_examples(app: FastAPI, written: dict[str, Any]) -> None:
         if not isinstance(route.original_route, APIRoute):
             continue
         for method in route.methods or ():
-            operation = written["paths"][route.path][method.lower()]
+            operation = written["paths"].get(route.path, {}).get(method.lower())
+            if operation is None:  # what vendors call is not in the document
+                continue
             for status, response in route.responses.items():
                 for media, content in response.get("content", {}).items():
                     shown = operation["responses"][str(status)]["content"][media]

@@ -52,6 +52,17 @@ INCIDENT: Final[dict[str, Any]] = _SUMMARY | {
     "resolved_by": None,
     "resolution": None,
     "note": None,
+    "custody": {
+        "person": None,
+        "via": None,
+        "remind_at": None,
+        "ends_at": None,
+        "snoozed_until": None,
+        "snoozed_by": None,
+        "assigned_to": None,
+        "used_links": [],
+    },
+    "remarks": [],
     "attempts": [
         {
             "step": "restart",
@@ -102,40 +113,6 @@ RESOLVED: Final = ACKNOWLEDGED | {
     "resolved_by": "ada",
     "resolution": "person",
     "note": "the disk was full; it has been extended",
-}
-
-ESCALATIONS: Final = {
-    "items": [
-        {
-            "incident_id": _ID,
-            "service": "channels",
-            "title": _TITLE,
-            "severity": "high",
-            "status": "escalated",
-            "opened_at": _OPENED,
-            "acknowledged_at": None,
-            "acknowledged_by": None,
-            "policy": "on-call",
-            "reason": "escalation rule 1 chose 'on-call'",
-            "level": 1,
-            "round": 1,
-            "told": [
-                {
-                    "kind": "page",
-                    "channel": "slack",
-                    "to": "#on-call",
-                    "level": 1,
-                    "round": 1,
-                    "status": "sent",
-                    "queued_at": _PAGED,
-                    "finished_at": "2026-03-01T08:15:05Z",
-                    "reason": None,
-                }
-            ],
-            "next": {"what": "the next level is paged", "at": "2026-03-01T08:20:04Z"},
-        }
-    ],
-    "cursor": None,
 }
 
 _COUNTS: Final = {"attempts": 8, "succeeded": 6, "failed": 2, "skipped": 1, "success_rate": 0.75}
@@ -253,6 +230,27 @@ STATUS: Final = {
     "hearing": True,
     "health": HEALTH | {"worker": _UP | {"detail": "1 with a heartbeat"}},
     "policy": {"hash": _HASH, "services": 1, "problems": [], "differs": False},
+    "channels": [
+        {
+            "name": "slack",
+            "kind": "slack",
+            "ok": False,
+            "failure": "configuration",
+            "reason": "Slack refuses the channel's token: invalid_auth",
+            "since": _OPENED,
+            "checked_at": _NOW,
+        }
+    ],
+    "calendars": [
+        {
+            "name": "primary",
+            "ok": True,
+            "failure": None,
+            "reason": None,
+            "since": _OPENED,
+            "checked_at": _NOW,
+        }
+    ],
     "keys": {"active": 3, "refreshed_at": _NOW},
     "record": {
         "processes": [_PROCESS],

@@ -3,21 +3,35 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 from temporalio.client import Client, WorkflowExecution, WorkflowHandle
 
 from api.temporal import QUERY_PATIENCE, UPDATE_PATIENCE, ask, asking
 from config.search_attributes import INCIDENT
+from holdfast.domain.custody import Actor
 from holdfast.domain.incident import Incident
+from holdfast.domain.notification import DeliveryReport
+from holdfast.domain.target import Target
 from holdfast.errors import IncidentAlreadyResolved, NotFound, Unavailable
 from storage.incidents import Incidents
 from workflows.incident import IncidentWorkflow
-from workflows.messages import Acknowledge, Resolve
+from workflows.messages import (
+    Acknowledge,
+    Deed,
+    Escalate,
+    Reassign,
+    Remarked,
+    Resolve,
+    Snooze,
+    Unacknowledge,
+)
 
 log = structlog.get_logger(__name__)
 
+
+_NOBODY: Final = Actor(name="nobody")
 
 # A PostgreSQL that hangs must not keep a person from taking an incident.
 _RECORD_PATIENCE: Final = timedelta(seconds=1)
@@ -71,49 +85,99 @@ class IncidentDesk:
             raise _unknown(incident_id)
         return place.record, Source.RECORD
 
-    async def acknowledge(self, incident_id: str, *, by: str) -> Incident:
-        """Take an incident for a person; pages that are due, or wait for a try, are given up.
+    async def acknowledge(
+        self, incident_id: str, *, by: Actor, link: str | None = None
+    ) -> Incident:
+        """Take an incident for a person; nothing is sent any more once this has returned.
+
+        Args:
+            incident_id: Which.
+            by: Who.
+            link: The one-time link that they used, if they did.
 
         Raises:
-            Conflict: If somebody has it; the message says who.
+            Conflict: If somebody has it (the message says who), or the link was used.
             IncidentAlreadyResolved: If it is over.
             NotFound: If there is no such incident.
             Unavailable: If Temporal or its workers gave no answer in time.
         """
-        handle = await self._open(incident_id)
-        message = Acknowledge(by=by, incident_id=incident_id)
-        try:
-            with asking(handle.id):
-                return await handle.execute_update(
-                    IncidentWorkflow.acknowledge, message, rpc_timeout=UPDATE_PATIENCE
-                )
-        except NotFound as error:
-            raise _over(incident_id) from error
+        message = Acknowledge(**_deed(incident_id, by, link))
+        return await self._update(incident_id, "acknowledge", message)
 
-    async def resolve(self, incident_id: str, *, by: str, note: str | None) -> Incident:
-        """End an incident for a person.
+    async def unacknowledge(
+        self, incident_id: str, *, by: Actor, link: str | None = None
+    ) -> Incident:
+        """Give an incident back: its escalation goes on; errors are those of ``acknowledge``."""
+        message = Unacknowledge(**_deed(incident_id, by, link))
+        return await self._update(incident_id, "unacknowledge", message)
+
+    async def resolve(
+        self, incident_id: str, *, by: Actor, note: str | None = None, link: str | None = None
+    ) -> Incident:
+        """End an incident for a person; errors are those of ``acknowledge``."""
+        message = Resolve(**_deed(incident_id, by, link), note=note)
+        return await self._update(incident_id, "resolve", message)
+
+    async def snooze(
+        self, incident_id: str, *, by: Actor, until: datetime, link: str | None = None
+    ) -> Incident:
+        """Page nobody until a time; errors are those of ``acknowledge``."""
+        message = Snooze(**_deed(incident_id, by, link), until=until)
+        return await self._update(incident_id, "snooze", message)
+
+    async def reassign(self, incident_id: str, *, by: Actor, to: Target) -> Incident:
+        """Hand an incident to somebody, who is paged; errors are those of ``acknowledge``."""
+        message = Reassign(**_deed(incident_id, by, None), to=to)
+        return await self._update(incident_id, "reassign", message)
+
+    async def escalate(self, incident_id: str, *, by: Actor, link: str | None = None) -> Incident:
+        """Page the next level now; errors are those of ``acknowledge``."""
+        message = Escalate(**_deed(incident_id, by, link))
+        return await self._update(incident_id, "escalate", message)
+
+    async def note(self, incident_id: str, *, by: Actor, text: str) -> Incident:
+        """Note something on an incident; errors are those of ``acknowledge``."""
+        message = Remarked(**_deed(incident_id, by, None), text=text)
+        return await self._update(incident_id, "note", message)
+
+    async def delivered(self, incident_id: str, report: DeliveryReport) -> None:
+        """Tell an incident what a channel says of a message that it took.
 
         Raises:
-            IncidentAlreadyResolved: If it is over.
             NotFound: If there is no such incident.
-            Unavailable: If Temporal or its workers gave no answer in time.
+            IncidentAlreadyResolved: If it is over.
+            Unavailable: If Temporal gave no answer in time.
         """
         handle = await self._open(incident_id)
-        message = Resolve(by=by, incident_id=incident_id, note=note)
+        with asking(handle.id):
+            await handle.signal(IncidentWorkflow.delivered, report, rpc_timeout=UPDATE_PATIENCE)
+
+    async def _update(self, incident_id: str, update: str, message: Deed) -> Incident:
+        handle = await self._open(incident_id)
         try:
             with asking(handle.id):
-                return await handle.execute_update(
-                    IncidentWorkflow.resolve, message, rpc_timeout=UPDATE_PATIENCE
+                answer: Incident = await handle.execute_update(
+                    update, message, result_type=Incident, rpc_timeout=UPDATE_PATIENCE
                 )
+                return answer
         except NotFound as error:
             raise _over(incident_id) from error
+
+    async def recheck(self, incident: Incident) -> None:
+        """Have an incident whose page is held look again at once; one that is over has none."""
+        handle = self._client.get_workflow_handle(incident.workflow_id)
+        try:
+            with asking(handle.id):
+                await handle.signal("recheck", rpc_timeout=UPDATE_PATIENCE)
+        except NotFound:
+            log.info("an incident that was held is over", incident=incident.id)
 
     async def _open(self, incident_id: str) -> WorkflowHandle[IncidentWorkflow, None]:
         """The workflow of an incident that is not over, as far as the record knows."""
         place = await self._find(incident_id)
         if place.record and place.record.is_resolved:
             # The domain's own refusal: it names who ended it, and when.
-            place.record.acknowledged("", at=datetime.now(UTC))
+            place.record.acknowledged(_NOBODY, at=datetime.now(UTC))
         # Not one run of it: an incident goes on in its workflow's next run.
         return self._client.get_workflow_handle_for(IncidentWorkflow.run, place.workflow_id)
 
@@ -150,3 +214,9 @@ def _unknown(incident_id: str) -> NotFound:
 
 def _over(incident_id: str) -> IncidentAlreadyResolved:
     return IncidentAlreadyResolved(f"incident {incident_id} is over")
+
+
+def _deed(incident_id: str, by: Actor, link: str | None) -> dict[str, Any]:
+    """What every deed says."""
+    who = {"by": by.name, "person": by.person, "via": by.via}
+    return who | {"incident_id": incident_id, "link": link}

@@ -12,8 +12,9 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from api.temporal import UPDATE_PATIENCE, ask, asking, forget
 from holdfast.domain.action import CommandAction, HttpAction, RecoveryAction, WorkflowAction
-from holdfast.domain.policy import Policy, did_you_mean
+from holdfast.domain.policy import Policy
 from holdfast.domain.recovery import RecoveryOutcome, RecoveryRequest, Ticket
+from holdfast.domain.references import did_you_mean
 from holdfast.errors import Conflict, InvalidInput, NotFound, Unavailable
 from workflows.recovery import RecoveryInput, RecoveryWorkflow
 

@@ -66,7 +66,7 @@ async def reload_configuration(services: ServicesDependency, caller: Operator) -
         changes = await services.reload.reload(actor=caller.name)
     except ConfigurationError as error:
         raise InvalidFields(
-            "the policy file is broken; the present policy stays active", errors=_problems(error)
+            "the policy file is broken; the present policy stays active", errors=problems_of(error)
         ) from error
     with suppress(Unavailable):
         # So that the others see it at once; the next heartbeat tells it anyway.
@@ -74,7 +74,8 @@ async def reload_configuration(services: ServicesDependency, caller: Operator) -
     return Reloaded(hash=services.holder.current.hash, changes=list(changes))
 
 
-def _problems(error: ConfigurationError) -> list[FieldProblem]:
+def problems_of(error: ConfigurationError) -> list[FieldProblem]:
+    """Each line of a policy file's refusal, as a wrong field."""
     return [_problem(line) for line in str(error).splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""Owns the routes of escalations: who was told of what, and who is told next."""
+"""Owns the routes of escalations: who was told of what and why, and who is told next."""
 
 from typing import Annotated, Self
 
@@ -8,13 +8,28 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.authentication import Responder, Viewer
 from api.dependencies import Cursor, IncidentId, Limit, ServicesDependency
 from api.documentation import example, problems
-from api.examples import ACKNOWLEDGED, ESCALATIONS
+from api.escalation_desk import Underway, underway
+from api.examples import ACKNOWLEDGED
+from api.examples_of_escalation import ESCALATION, ESCALATIONS
+from api.incident_desk import Source
 from api.listing import Listing
-from api.routes.incidents import Acknowledgement, IncidentView, acknowledge_incident
-from holdfast.domain.incident import Incident, IncidentStatus
+from api.routes.deeds import Acknowledgement, acknowledge_incident
+from api.routes.incidents import IncidentView
+from holdfast.domain.custody import Choice
+from holdfast.domain.incident import Incident
+from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.model import Name
-from holdfast.domain.notification import Delivery, DeliveryStatus, NotificationKind
+from holdfast.domain.notification import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    FailureKind,
+    NotificationKind,
+)
+from holdfast.domain.outlook import Upcoming, upcoming
+from holdfast.domain.page import PageHold
 from holdfast.domain.severity import Severity
+from holdfast.domain.throttle import BundledIncident
 
 router = APIRouter(tags=["escalations"])
 
@@ -22,37 +37,55 @@ router = APIRouter(tags=["escalations"])
 class Told(BaseModel):
     """One message to one target."""
 
+    id: str = Field(description="Names the message; its receiver sees it as idempotency key.")
     kind: NotificationKind = Field(description="Why it was told.")
-    channel: str = Field(description="Over which of the policy file's channels.")
+    target: str = Field(description="Whom the policy means.")
+    person: str | None = Field(description="Who that was, by their key in the policy file.")
+    channel: str | None = Field(description="Over which of the policy file's channels.")
     to: str | None = Field(description="The address there, where it is not the channel's own.")
     level: int = Field(description="The escalation level that told it.")
     round: int = Field(description="The climb of the ladder; 1 for the first.")
     status: DeliveryStatus = Field(description="How far the message has come.")
     queued_at: AwareDatetime = Field(description="When it was sent off.")
     finished_at: AwareDatetime | None = Field(description="When it arrived, or was given up.")
-    reason: str | None = Field(description="Why it did not arrive.")
+    held_until: AwareDatetime | None = Field(description="While it waits: until when at the most.")
+    next_contact_at: AwareDatetime | None = Field(
+        description="When the next contact has its turn, unless this one goes through."
+    )
+    failure: FailureKind | None = Field(description="What kind of failure it was.")
+    reason: str | None = Field(description="Why it waits, was bundled, or did not arrive.")
+    attempts: list[DeliveryAttempt] = Field(description="Every try, and what went wrong in it.")
+    underway: Underway | None = Field(None, description="While it is on its way: how that goes.")
+    bundled: list[BundledIncident] = Field(description="The other incidents that it spoke for.")
 
     @classmethod
-    def of(cls, delivery: Delivery) -> Self:
+    def of(cls, delivery: Delivery, now: Underway | None = None) -> Self:
         """A delivery as it is shown."""
+        contact = delivery.contact or delivery.target.contact
         return cls(
-            kind=delivery.kind,
-            channel=delivery.target.channel,
-            to=delivery.target.to,
-            level=delivery.level,
-            round=delivery.round,
-            status=delivery.status,
-            queued_at=delivery.queued_at,
-            finished_at=delivery.finished_at,
-            reason=delivery.reason,
+            id=delivery.notification_id,
+            target=str(delivery.target),
+            channel=contact.channel if contact else None,
+            to=contact.to if contact else None,
+            attempts=list(delivery.attempts),
+            bundled=list(delivery.bundled),
+            underway=now,
+            **delivery.model_dump(
+                include={
+                    "kind",
+                    "person",
+                    "level",
+                    "round",
+                    "status",
+                    "queued_at",
+                    "finished_at",
+                    "held_until",
+                    "next_contact_at",
+                    "failure",
+                    "reason",
+                }
+            ),
         )
-
-
-class Upcoming(BaseModel):
-    """What comes next, if nobody takes the incident."""
-
-    what: str = Field(description="What will happen.", examples=["the next level is paged"])
-    at: AwareDatetime = Field(description="When.")
 
 
 class EscalationView(BaseModel):
@@ -66,17 +99,27 @@ class EscalationView(BaseModel):
     opened_at: AwareDatetime = Field(description="When it was opened.")
     acknowledged_at: AwareDatetime | None = Field(description="When somebody took it.")
     acknowledged_by: str | None = Field(description="Who has it.")
+    assigned_to: str | None = Field(description="Whom it was handed to last.")
+    snoozed_until: AwareDatetime | None = Field(description="Nobody is paged until then.")
     policy: str | None = Field(description="The escalation policy that is followed.")
     reason: str = Field(description="Why that one.")
+    choices: list[Choice] = Field(description="What the rules decided, one after the other.")
     level: int = Field(description="The last level that was paged; 0 before the first.")
     round: int = Field(description="The climb of the ladder; 0 before the first page.")
+    hold: PageHold | None = Field(description="What keeps the next page back.")
+    unreached: list[str] = Field(description="Whom it could not reach; the next page tells it.")
     told: list[Told] = Field(description="Who was told, when, and over what.")
-    next: Upcoming | None = Field(description="What comes next; nothing once somebody has it.")
+    next: Upcoming | None = Field(description="What comes next, if nobody does anything.")
+    source: Source = Field(
+        description="Who answered: the incident's workflow, or the record, which may be behind."
+    )
 
     @classmethod
-    def of(cls, incident: Incident) -> Self:
+    def of(
+        cls, incident: Incident, source: Source, pending: dict[str, Underway] | None = None
+    ) -> Self:
         """An incident's escalation as it is shown."""
-        escalation = incident.escalation
+        escalation, now = incident.escalation, pending or {}
         return cls(
             incident_id=incident.id,
             service=incident.service,
@@ -86,23 +129,19 @@ class EscalationView(BaseModel):
             opened_at=incident.opened_at,
             acknowledged_at=incident.acknowledged_at,
             acknowledged_by=incident.acknowledged_by,
+            assigned_to=incident.custody.assigned_to,
+            snoozed_until=incident.custody.snoozed_until,
             policy=escalation.policy,
             reason=escalation.reason,
+            choices=list(escalation.choices),
             level=escalation.level,
             round=escalation.round,
-            told=[Told.of(each) for each in incident.deliveries],
-            next=_upcoming(incident),
+            hold=escalation.hold,
+            unreached=list(escalation.unreached),
+            told=[Told.of(each, now.get(each.notification_id)) for each in incident.deliveries],
+            next=upcoming(incident),
+            source=source,
         )
-
-
-def _upcoming(incident: Incident) -> Upcoming | None:
-    escalation = incident.escalation
-    if escalation.held_until:
-        what = "level 1 is paged, unless recovery helps before"
-        return Upcoming(what=what, at=escalation.held_until)
-    if escalation.next_level_at:
-        return Upcoming(what="the next level is paged", at=escalation.next_level_at)
-    return None
 
 
 @router.get(
@@ -120,20 +159,43 @@ async def list_escalations(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Listing[EscalationView]:
-    """List the active incidents that somebody was paged for, or whose first page is waiting.
+    """List the active incidents that somebody was paged for, or whose page is waiting.
 
     Each says who was told, when, over what and whether it arrived, and what comes next and when.
     """
     page = await services.incidents.escalated(
         service=service, severity=severity, limit=limit, before=cursor
     )
-    return Listing(items=[EscalationView.of(each) for each in page.items], cursor=page.cursor)
+    shown = [EscalationView.of(each, Source.RECORD) for each in page.items]
+    return Listing(items=shown, cursor=page.cursor)
+
+
+@router.get(
+    "/escalations/{incident_id}",
+    summary="Why somebody was paged, or was not",
+    response_description="The escalation as it is now.",
+    responses=example(ESCALATION) | problems(404),
+)
+async def explain_escalation(
+    services: ServicesDependency, _: Viewer, incident_id: IncidentId
+) -> EscalationView:
+    """Explain every notification of an incident, and what happens next.
+
+    Which rule chose the policy; of every message the level, the person, the contact, each try and
+    what went wrong in it; why one was held back, bundled, throttled or silenced; what is on its
+    way now; and what comes next at what time.
+    """
+    incident, source = await services.incident_desk.get(incident_id)
+    pending = {}
+    if source is Source.WORKFLOW:
+        pending = await underway(services.client, incident.workflow_id)
+    return EscalationView.of(incident, source, pending)
 
 
 @router.post(
     "/escalations/{incident_id}/acknowledge",
     summary="Answer an escalation",
-    response_description="It is yours: no further page is begun.",
+    response_description="It is yours: nothing is sent any more.",
     responses=example(ACKNOWLEDGED) | problems(404, 409),
 )
 async def acknowledge_escalation(
