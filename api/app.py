@@ -10,17 +10,25 @@ from api import documentation
 from api.body_limit import BATCH_LIMIT, LIMIT, BodyLimit
 from api.problems import handle_problems
 from api.routes import (
+    act,
     audit,
     breakers,
     configuration,
+    deeds,
     degradations,
     escalations,
     health,
     incidents,
     keys,
+    oncall,
+    pagerduty,
     recovery,
     reports,
+    silences,
+    simulation,
+    slack,
     status,
+    twilio,
 )
 from api.services import Services
 from config.version import running_version
@@ -32,7 +40,11 @@ _ROUTERS: Final = (
     status,
     reports,
     incidents,
+    deeds,
     escalations,
+    simulation,
+    oncall,
+    silences,
     recovery,
     breakers,
     degradations,
@@ -40,7 +52,13 @@ _ROUTERS: Final = (
     configuration,
     keys,
 )
-_BODY_LIMITS: Final[Mapping[str, int]] = {f"{PREFIX}/errors": BATCH_LIMIT}
+# What vendors call, and people without a key: each request proves itself by its signature.
+_SIGNED: Final = (slack, twilio, pagerduty, act)
+_BODY_LIMITS: Final[Mapping[str, int]] = {
+    f"{PREFIX}/errors": BATCH_LIMIT,
+    # Slack sends the whole clicked message back, as a form.
+    "/slack/interactions": BATCH_LIMIT,
+}
 
 
 def create_app(services: Services) -> FastAPI:
@@ -72,5 +90,7 @@ def create_app(services: Services) -> FastAPI:
     for each in _ROUTERS:
         responses = {} if each is health else documentation.EVERYWHERE
         app.include_router(each.router, prefix=PREFIX, responses=responses)
+    for each in _SIGNED:
+        app.include_router(each.router, include_in_schema=False)
     documentation.document(app)
     return app

@@ -11,13 +11,20 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from activities.action_link import ActionLinks
+from activities.roster import Roster
 from api.dispatch import Dispatcher
 from api.health import HealthProbe
 from api.incident_desk import IncidentDesk
 from api.key_ring import KeyRing
+from api.pagerduty_inbox import PagerDutyInbox
+from api.people_front import PeopleFront
 from api.reception import Reception
 from api.recovery_desk import RecoveryDesk
+from api.silence_desk import SilenceDesk
+from api.slack.front import SlackFront
 from api.temporal import unconnected
+from api.twilio_inbox import TwilioInbox
 from config.policy import MissingSecret, PolicyHolder, load, missing_secrets
 from config.settings import Settings
 from config.temporal import connect, ensure_search_attributes
@@ -31,7 +38,7 @@ from storage.incidents import Incidents
 from storage.intake import Intake
 from storage.keys import Keys
 from storage.policy_reload import PolicyReload
-from storage.presence import KEYS_CHANGED, POLICY_CHANGED, Presence
+from storage.presence import KEYS_CHANGED, POLICY_CHANGED, SILENCES_CHANGED, Presence
 from storage.processes import Processes, ProcessKind
 from storage.statistics import Statistics
 
@@ -62,6 +69,7 @@ class Services:
     health: HealthProbe
     incident_desk: IncidentDesk
     recovery_desk: RecoveryDesk
+    people: PeopleFront
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
@@ -94,6 +102,8 @@ class Services:
         queue = settings.task_queue
         intake = Intake(engine)
         dispatcher = Dispatcher(client=client, intake=intake, policy=policy, task_queue=queue)
+        desk = IncidentDesk(client=client, incidents=Incidents(engine))
+        people = PeopleFront.composed(settings, engine, desk, policy)
         return cls(
             settings=settings,
             engine=engine,
@@ -106,12 +116,17 @@ class Services:
                 kind=ProcessKind.API,
                 version=running_version(),
                 policy_hash=lambda: holder.current.hash,
-                hearing={KEYS_CHANGED: keys.refresh, POLICY_CHANGED: reload.follow},
+                hearing={
+                    KEYS_CHANGED: keys.refresh,
+                    POLICY_CHANGED: reload.follow,
+                    SILENCES_CHANGED: people.silence_book.refresh,
+                },
             ),
             reception=Reception(intake=intake, dispatcher=dispatcher),
             health=HealthProbe(engine=engine, client=client, task_queue=queue),
-            incident_desk=IncidentDesk(client=client, incidents=Incidents(engine)),
+            incident_desk=desk,
             recovery_desk=RecoveryDesk(client=client, policy=policy, task_queue=queue),
+            people=people,
         )
 
     async def start(self) -> None:
@@ -125,6 +140,7 @@ class Services:
             log.warning("a secret is missing", path=missing.path, why=missing.problem)
         await self.reception.start()
         await self.presence.start()
+        await self.people.start()
         self._tasks = [
             asyncio.create_task(self.keys.keep_fresh(), name="keep the keys fresh"),
             asyncio.create_task(
@@ -139,6 +155,7 @@ class Services:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await self.people.stop()
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
                 await self.reception.stop()
@@ -150,6 +167,36 @@ class Services:
     async def missing_secrets(self) -> list[MissingSecret]:
         """The secrets that the policy names and this process does not have."""
         return await asyncio.to_thread(missing_secrets, self.holder.policy, os.environ)
+
+    @property
+    def roster(self) -> Roster:
+        """Who is on call."""
+        return self.people.roster
+
+    @property
+    def action_links(self) -> ActionLinks:
+        """Reads the one-time links of emails."""
+        return self.people.links
+
+    @property
+    def silence_desk(self) -> SilenceDesk:
+        """Makes and ends silences."""
+        return self.people.silence_desk
+
+    @property
+    def slack(self) -> SlackFront:
+        """Where Slack comes in."""
+        return self.people.slack
+
+    @property
+    def twilio(self) -> TwilioInbox:
+        """Where text messages come in."""
+        return self.people.twilio
+
+    @property
+    def pagerduty(self) -> PagerDutyInbox:
+        """Where PagerDuty comes in."""
+        return self.people.pagerduty
 
     @property
     def audit(self) -> Audit:

@@ -1,7 +1,8 @@
 """Owns what ``GET /status`` tells: every component in detail, as far as it can be reached."""
 
 import asyncio
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -10,8 +11,13 @@ from api.services import Services
 from config.policy import MissingSecret
 from config.version import running_version
 from holdfast.domain.breaker import BreakerStatus
+from holdfast.domain.channel import ChannelKind
+from holdfast.domain.notification import FailureKind
+from holdfast.domain.policy import Policy
 from holdfast.domain.recovery import RecoveryRun, RecoveryState
 from holdfast.errors import Unavailable
+from storage.channel_health import ChannelHealth
+from storage.channel_health import Health as Checked
 from storage.incidents import IncidentCounts
 from storage.intake import IntakeBacklog
 from storage.presence import ALIVE_WITHIN
@@ -40,6 +46,53 @@ class PolicyStatus(BaseModel):
         description="Whether processes follow different policies: reload; unknown without the "
         "record."
     )
+
+
+class CalendarStatus(BaseModel):
+    """A schedule's calendar, as its last check found it."""
+
+    name: str = Field(description="Its name in the policy file.")
+    ok: bool | None = Field(
+        description="Whether it works; unknown before the first check, and without the record."
+    )
+    failure: FailureKind | None = Field(
+        description="The kind of failure; none if it works, or if that could not be found out."
+    )
+    reason: str | None = Field(description="Why it does not work.")
+    since: AwareDatetime | None = Field(description="Since when it works, or does not.")
+    checked_at: AwareDatetime | None = Field(description="When it was checked last.")
+
+
+class ChannelStatus(CalendarStatus):
+    """A channel, as its last check found it."""
+
+    kind: ChannelKind = Field(description="What it speaks.")
+
+
+def _channels(policy: Policy, checked: Mapping[str, Checked]) -> list[ChannelStatus]:
+    return [
+        ChannelStatus(**_found(name, checked.get(f"channels.{name}")), kind=channel.kind)
+        for name, channel in policy.channels.items()
+    ]
+
+
+def _calendars(policy: Policy, checked: Mapping[str, Checked]) -> list[CalendarStatus]:
+    return [
+        CalendarStatus(**_found(name, checked.get(f"schedules.{name}")))
+        for name, schedule in policy.schedules.items()
+        if schedule.calendar
+    ]
+
+
+def _found(name: str, checked: Checked | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "ok": checked.ok if checked else None,
+        "failure": checked.kind if checked else None,
+        "reason": checked.reason if checked else None,
+        "since": checked.since if checked else None,
+        "checked_at": checked.checked_at if checked else None,
+    }
 
 
 class RecoveringService(BaseModel):
@@ -104,6 +157,8 @@ class Status(BaseModel):
     hearing: bool = Field(description="Whether messages of the other processes reach this one.")
     health: Health = Field(description="What `GET /health` says.")
     policy: PolicyStatus = Field(description="The policy file.")
+    channels: list[ChannelStatus] = Field(description="The channels of the policy file.")
+    calendars: list[CalendarStatus] = Field(description="The schedules that have a calendar.")
     keys: KeyStatus = Field(description="The API keys.")
     record: Recorded | None = Field(description="What the record tells; nothing while it is away.")
     record_problem: str | None = Field(description="Why the record tells nothing.")
@@ -111,9 +166,10 @@ class Status(BaseModel):
 
 async def status_of(services: Services) -> Status:
     """Gather all that can be reached; what can't is left out, and said so."""
-    health, missing, record = await asyncio.gather(
-        services.health.health(), services.missing_secrets(), _record(services)
+    health, missing, checked, record = await asyncio.gather(
+        services.health.health(), services.missing_secrets(), _checked(services), _record(services)
     )
+    policy = services.holder.policy
     recorded = record if isinstance(record, Recorded) else None
     return Status(
         version=running_version(),
@@ -122,10 +178,12 @@ async def status_of(services: Services) -> Status:
         health=health,
         policy=PolicyStatus(
             hash=services.holder.current.hash,
-            services=len(services.holder.policy.services),
+            services=len(policy.services),
             problems=[PolicyProblem.of(each) for each in missing],
             differs=_differs(recorded, services.holder.current.hash),
         ),
+        channels=_channels(policy, checked),
+        calendars=_calendars(policy, checked),
         keys=KeyStatus(active=len(services.keys), refreshed_at=services.keys.refreshed_at),
         record=recorded,
         record_problem=str(record) if isinstance(record, Unavailable) else None,
@@ -136,6 +194,15 @@ def _differs(record: Recorded | None, ours: str) -> bool | None:
     if record is None:
         return None
     return any(process.policy_hash != ours for process in record.processes)
+
+
+async def _checked(services: Services) -> dict[str, Checked]:
+    """What was found of channels and calendars, by key; nothing while the record is away."""
+    try:
+        found = await ChannelHealth(services.engine).all()
+    except Unavailable:
+        return {}
+    return {each.key: each for each in found}
 
 
 async def _record(services: Services) -> Recorded | Unavailable:

@@ -14,7 +14,7 @@ from api.durations import WrittenDuration
 from api.examples import RESTART, STATISTICS
 from api.key_ring import Caller
 from api.services import Services
-from holdfast.domain.incident import Resolution
+from holdfast.domain.incident_status import Resolution
 from holdfast.domain.recovery import RecoveryOutcome, TicketStatus
 
 router = APIRouter(tags=["recovery"])

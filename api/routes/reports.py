@@ -19,7 +19,7 @@ from api.problems import (
     wrong_fields,
 )
 from api.reception import Taken
-from holdfast.domain.incident import IncidentStatus
+from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.report import MAX_REPORT_BYTES, Report
 from holdfast.domain.role import Role
 from holdfast.errors import HoldfastError, InvalidInput, PayloadTooLarge, Unavailable

@@ -44,14 +44,14 @@ services:
 categories:
   unknown: {strategy: [{step: escalate}]}
 channels:
-  pager: {kind: webhook, url: "http://127.0.0.1:1/"}
+  pager: {kind: email, host: 127.0.0.1, port: 1, sender: holdfast@example.com}
 escalation:
   policies:
     default:
       hold_page_for: 0s
       levels:
-        - targets: [{channel: pager, to: ada}]
-        - targets: [{channel: pager, to: grace}]
+        - targets: [{channel: pager, to: ada@example.com}]
+        - targets: [{channel: pager, to: grace@example.com}]
 """
 
 

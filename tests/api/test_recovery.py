@@ -3,7 +3,7 @@
 import asyncio
 
 from holdfast.domain.audit import AuditEvent
-from holdfast.domain.incident import IncidentStatus, Resolution
+from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.record import Record
 from holdfast.domain.recovery import RecoveryStatus
 from holdfast.domain.role import Role

@@ -1,0 +1,1 @@
+"""What comes from Slack: clicks and typed commands, over HTTP and over Socket Mode."""
