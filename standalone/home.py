@@ -1,4 +1,4 @@
-"""Owns the folder that the standalone system keeps its data in: lock, admin key, logs, stores."""
+"""Owns the folder that the standalone system keeps its data in: lock, secrets, logs, stores."""
 
 import fcntl
 import os
@@ -21,6 +21,7 @@ class Home:
         self.postgres = self.path / "postgres"
         self.temporal = self.path / "temporal.db"
         self.admin_key = self.path / "admin.key"
+        self.link_secret = self.path / "link.secret"
         self.logs = self.path / "logs"
         self._lock_file = self.path / "lock"
         self._lock: int | None = None
@@ -64,13 +65,23 @@ class Home:
 
     def ensure_admin_key(self) -> tuple[str, bool]:
         """The admin's key that this folder keeps, and whether it was made just now."""
-        if self.admin_key.exists():
-            return self.admin_key.read_text().strip(), False
-        key = f"hf_{secrets.token_urlsafe(32)}"
-        # Complete and private before it gets its name: a crash leaves no empty or readable key.
-        draft = self.admin_key.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{key}\n")
-        draft.replace(self.admin_key)
-        return key, True
+        return _ensure(self.admin_key, prefix="hf_")
+
+    def ensure_link_secret(self) -> str:
+        """The secret that signs the links in emails, made when this folder has none yet."""
+        secret, _ = _ensure(self.link_secret)
+        return secret
+
+
+def _ensure(path: Path, *, prefix: str = "") -> tuple[str, bool]:
+    """The secret that a file keeps, and whether it was made just now."""
+    if path.exists():
+        return path.read_text().strip(), False
+    secret = f"{prefix}{secrets.token_urlsafe(32)}"
+    # Complete and private before it gets its name: a crash leaves no empty or readable secret.
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{secret}\n")
+    draft.replace(path)
+    return secret, True

@@ -63,6 +63,7 @@ class System:
         self.home = Home(settings.home)
         self.admin_key = ""
         self.admin_key_is_new = False
+        self._link_secret = ""
         self._extra = dict(environment or {})
         self._say = say
         self._postgres = Postgres(self.home.postgres)
@@ -153,7 +154,7 @@ class System:
             undo.push_async_callback(self.stop)
             self.home.acquire()
             await require_free(self._ports())
-            self._read_admin_key()
+            self._read_secrets()
             self._watcher = asyncio.create_task(self._show_alarms(), name="show alarms")
             await self._postgres.prepare()
             await self.start_part("postgres")
@@ -263,11 +264,15 @@ class System:
             Port("Temporal UI", "127.0.0.1", temporal.ui_port, "HOLDFAST_TEMPORAL_UI_PORT"),
         ]
 
-    def _read_admin_key(self) -> None:
+    def _read_secrets(self) -> None:
         if self.settings.admin_key is not None:
             self.admin_key = self.settings.admin_key.get_secret_value()
         else:
             self.admin_key, self.admin_key_is_new = self.home.ensure_admin_key()
+        if self.settings.link_secret is not None:
+            self._link_secret = self.settings.link_secret.get_secret_value()
+        else:
+            self._link_secret = self.home.ensure_link_secret()
 
     def _complete_settings(self) -> Settings:
         settings = self.settings
@@ -277,6 +282,7 @@ class System:
                 "config": settings.config.absolute(),
                 "database_url": SecretStr(self.database_url),
                 "admin_key": SecretStr(self.admin_key),
+                "link_secret": SecretStr(self._link_secret),
                 "public_url": settings.public_url or self.api_url,
                 "temporal_ui_url": settings.temporal_ui_url or self.temporal_ui_url,
             }

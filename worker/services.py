@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import httpx
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.channels.channel import Addresses
 from activities.coordinate import CoordinateActivities
-from activities.notify import NotifyActivities
+from activities.escalate import EscalateActivities
+from activities.notify import HEARTBEAT_EVERY, NotifyActivities
 from activities.record import RecordActivities
 from activities.recover import RecoverActivities
 from config.policy import PolicyHolder, load, missing_secrets
@@ -23,9 +24,10 @@ from config.version import running_version
 from storage.database import create_engine
 from storage.migrate import database_url
 from storage.policy_reload import PolicyReload
-from storage.presence import POLICY_CHANGED, Presence
+from storage.presence import POLICY_CHANGED, SILENCES_CHANGED, Presence
 from storage.processes import ProcessKind
 from storage.records import Records
+from worker.paging import Paging
 from workflows.breaker import CircuitBreakerWorkflow
 from workflows.degradation import DegradationWorkflow
 from workflows.incident import IncidentWorkflow
@@ -61,37 +63,50 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
         client = await connect(settings)
         await ensure_search_attributes(client)
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
-        addresses = Addresses(
-            public_url=settings.public_url,
-            temporal_ui_url=settings.temporal_ui_url,
+        paging = Paging.composed(
+            settings,
+            policy=lambda: policy.policy,
+            secrets=secrets,
+            engine=engine,
+            http=http,
             namespace=client.namespace,
         )
-        notify = NotifyActivities(
-            policy=lambda: policy.policy, secrets=secrets, links=addresses.links, http=http
-        )
-        stack.push_async_callback(notify.close)
+        stack.push_async_callback(paging.close)
         recover = RecoverActivities(
             policy=lambda: policy.policy, secrets=secrets, client=client, http=http
-        )
-        presence = Presence(
-            engine,
-            kind=ProcessKind.WORKER,
-            version=running_version(),
-            policy_hash=lambda: policy.current.hash,
-            hearing={POLICY_CHANGED: PolicyReload(engine, policy).follow},
         )
         worker = make_worker(
             client,
             settings,
             record=RecordActivities(Records(engine)),
             coordinate=CoordinateActivities(client, settings.task_queue),
-            notify=notify,
+            notify=paging.notify,
+            escalate=paging.escalate,
             recover=recover,
         )
+        presence = _presence(engine, policy, paging)
         await stack.enter_async_context(worker)
         await presence.start()
         stack.push_async_callback(presence.stop)
+        await paging.check_up.start()
         yield worker
+
+
+def _presence(engine: AsyncEngine, policy: PolicyHolder, paging: Paging) -> Presence:
+    """The worker's place among the processes, and what it does about what it hears there."""
+    reload = PolicyReload(engine, policy)
+
+    async def follow() -> None:
+        await reload.follow()
+        paging.check_up.ask()
+
+    return Presence(
+        engine,
+        kind=ProcessKind.WORKER,
+        version=running_version(),
+        policy_hash=lambda: policy.current.hash,
+        hearing={POLICY_CHANGED: follow, SILENCES_CHANGED: paging.silences.refresh},
+    )
 
 
 def make_worker(
@@ -101,6 +116,7 @@ def make_worker(
     record: RecordActivities,
     coordinate: CoordinateActivities,
     notify: NotifyActivities,
+    escalate: EscalateActivities,
     recover: RecoverActivities,
 ) -> Worker:
     """A Temporal worker for all of Holdfast's workflows and activities."""
@@ -116,10 +132,17 @@ def make_worker(
             coordinate.hold_degradation,
             coordinate.release_degradation,
             notify.send_notification,
+            escalate.prepare_page,
+            escalate.admit_page,
+            escalate.look_up,
+            escalate.withdraw_pages,
+            escalate.count_incidents,
             recover.perform_recovery,
         ],
         sticky_queue_schedule_to_start_timeout=_STICKY_PATIENCE,
         graceful_shutdown_timeout=_GRACE,
+        # What is being sent hears with a heartbeat that it is no longer needed.
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
     )
 
 

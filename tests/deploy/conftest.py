@@ -22,6 +22,7 @@ SECRETS = {
     "POSTGRES_HOLDFAST_PASSWORD": "holdfast-of-the-test",
     "POSTGRES_TEMPORAL_PASSWORD": "temporal-of-the-test",
     "HOLDFAST_ADMIN_KEY": "admin-key-of-the-test",
+    "HOLDFAST_LINK_SECRET": "link-secret-of-the-test",
 }
 
 

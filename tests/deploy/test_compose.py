@@ -37,6 +37,7 @@ def test_the_settings_are_valid(compose, monkeypatch, name):
     for variable, value in compose.services[name]["environment"].items():
         monkeypatch.setenv(variable, value)
     assert Settings().admin_key is not None
+    assert Settings().link_secret is not None
 
 
 def test_who_is_waited_for_can_say_so(compose):
@@ -75,6 +76,7 @@ def test_no_secret_has_a_default(compose):
     required = compose.variables(":?")
     assert required == {
         "HOLDFAST_ADMIN_KEY",
+        "HOLDFAST_LINK_SECRET",
         "POSTGRES_HOLDFAST_PASSWORD",
         "POSTGRES_PASSWORD",
         "POSTGRES_TEMPORAL_PASSWORD",
