@@ -6,7 +6,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TypeVar
 
-from examples.demo.slack_stand_in import Message
+from examples.stand_ins.slack import Message
 from holdfast.domain.audit import AuditEntry, AuditEvent
 from holdfast.domain.notification import NotificationKind
 
@@ -101,13 +101,20 @@ def receivers(
     A reply is sent to the thread of a page, so its channel is named by the page.
     """
     names = {each.channel: each.sent_to for each in messages if each.thread_ts is None}
-    told = []
-    for message in messages:
-        payload = message.metadata.get("event_payload", {})
-        meant = incident_id in {None, payload.get("incident_id")}
-        if meant and payload.get("kind") == kind.value:
-            told.append(names.get(message.channel, message.channel))
-    return told
+    told = sent(messages, kind, incident_id=incident_id)
+    return [names.get(each.channel, each.channel) for each in told]
+
+
+def sent(
+    messages: Sequence[Message], kind: NotificationKind, *, incident_id: str | None = None
+) -> list[Message]:
+    """The messages of a kind, of one incident or all, as they arrived."""
+    payloads = [(each, each.metadata.get("event_payload", {})) for each in messages]
+    return [
+        message
+        for message, payload in payloads
+        if payload.get("kind") == kind.value and incident_id in {None, payload.get("incident_id")}
+    ]
 
 
 def _shortened(seen: object) -> str:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from config.settings import Settings
 from examples.channels.settings import Feed
-from examples.demo.claims import eventually, happened, receivers, require
+from examples.demo.claims import eventually, happened, receivers, require, sent
 from examples.demo.holdfast_api import HoldfastApi
-from examples.demo.slack_stand_in import SlackStandIn
 from examples.demo.studio import SERVICE, Studio
 from examples.demo.teller import Teller
+from examples.stand_ins.callbacks import Callbacks
+from examples.stand_ins.slack import Message, SlackStandIn
+from examples.stand_ins.slack_members import SlackMembers
 from holdfast.domain.audit import AuditEntry, AuditEvent
-from holdfast.domain.incident import Incident, Resolution
+from holdfast.domain.incident import Incident
+from holdfast.domain.incident_status import Resolution
 from holdfast.domain.notification import NotificationKind
 from holdfast.domain.report import incident_workflow_id
 from holdfast.domain.role import Role
@@ -27,9 +30,10 @@ POLICY = Path(__file__).with_name("demo.yaml")
 # Where the policy file has the services that the demo starts on other ports.
 STUDIO_THERE, SLACK_THERE = "http://127.0.0.1:8100", "http://127.0.0.1:8200/api/"
 CHANNELS = ("news", "sports")
-# Whom the policy's levels page, the first level's first.
-LEVELS = ("#live-on-call", "#live-leads", "#everybody")
-PERSON = "ada"
+# Whom the policy's levels page, the first level's first: Ada is on call.
+LEVELS = ("U0ADA", "#live-leads", "#everybody")
+# One of the leads: the key in the policy file, and of the API.
+PERSON = "grace"
 
 SYSTEM_PORTS = 3
 STUDIO_PORTS = 1 + len(Feed) * len(CHANNELS)
@@ -37,6 +41,8 @@ OPENED_WITHIN = timedelta(seconds=15)
 # Some seconds in fact; a busy machine may take its time.
 RECORDED_WITHIN = timedelta(seconds=40)
 PAGED_WITHIN = timedelta(seconds=40)
+# Some seconds in fact: changes of a message are gathered for two.
+SHOWN_WITHIN = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,14 @@ class Stage:
     """What is running.
 
     Attributes:
+        members: The people of the Slack workspace.
         holdfast: The API with the admin's key.
-        person: The API with the key of a person who is on call, an operator.
+        person: The API with the key of a person who is paged, an operator.
     """
 
     system: System
     slack: SlackStandIn
+    members: SlackMembers
     studio: Studio
     holdfast: HoldfastApi
     person: HoldfastApi
@@ -105,6 +113,25 @@ class Stage:
         pages = self.received(incident_id, NotificationKind.PAGE)
         require(f"Slack has pages for {', '.join(wanted)} alone", holds=pages == wanted, seen=pages)
 
+    def page(self, incident_id: str, *, level: int) -> Message:
+        """A level's page in Slack, as it is by now."""
+        pages = sent(self.slack.messages, NotificationKind.PAGE, incident_id=incident_id)
+        return next(each for each in pages if each.sent_to == LEVELS[level - 1])
+
+    async def shown(self, incident_id: str, *, level: int, words: str) -> Message:
+        """Wait until a level's page was edited and says something; the page."""
+
+        async def look() -> Message:
+            return self.page(incident_id, level=level)
+
+        return await eventually(
+            f"the message of level {level} says: {words}",
+            look,
+            holds=lambda page: page.edited and words in page.words,
+            within=SHOWN_WITHIN,
+            shown=lambda page: page.words,
+        )
+
     def received(self, incident_id: str, kind: NotificationKind) -> list[str]:
         """To whom Slack delivered messages of a kind about an incident."""
         return receivers(self.slack.messages, kind, incident_id=incident_id)
@@ -126,13 +153,18 @@ async def set_up(home: Path, teller: Teller) -> AsyncIterator[Stage]:
 
 async def _started(stack: AsyncExitStack, home: Path, teller: Teller) -> Stage:
     bot, signing = f"xoxb-{secrets.token_hex(16)}", _signing_secret()
+    slack_signing = secrets.token_hex(16)
     ports = free_ports(SYSTEM_PORTS + STUDIO_PORTS)
-    slack = SlackStandIn(bot, channels=LEVELS, on_message=teller.slack)
+    slack = SlackStandIn(bot, channels=LEVELS, on_message=teller.slack, on_whisper=teller.whisper)
     await stack.enter_async_context(slack)
     studio = Studio(CHANNELS, ports[SYSTEM_PORTS:], home=home, say=teller.overheard.append)
     system = System(
         _settings(home, ports, config=write_policy(home, studio=studio.url, slack=slack.base_url)),
-        environment={"SLACK_BOT_TOKEN": bot, "CHANNELS_ACTION_SECRET": signing},
+        environment={
+            "SLACK_BOT_TOKEN": bot,
+            "SLACK_SIGNING_SECRET": slack_signing,
+            "CHANNELS_ACTION_SECRET": signing,
+        },
         say=teller.overheard.append,
     )
     await stack.enter_async_context(system)
@@ -142,7 +174,8 @@ async def _started(stack: AsyncExitStack, home: Path, teller: Teller) -> Stage:
     stack.push_async_callback(person.close)
     stack.push_async_callback(studio.stop)
     await studio.start(await _studio_settings(holdfast, system.api_url, signing))
-    return Stage(system, slack, studio, holdfast, person)
+    members = SlackMembers(slack, Callbacks(system.api_url, system.api_url), slack_signing)
+    return Stage(system, slack, members, studio, holdfast, person)
 
 
 def _settings(home: Path, ports: Sequence[int], *, config: Path) -> Settings:

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.demo import timeline
-from examples.demo.slack_stand_in import Message
 from examples.demo.timeline import Mark
+from examples.stand_ins.slack import Message, Whisper
 from holdfast.domain.audit import AuditEntry
 
 WIDEST = 116
@@ -95,9 +95,16 @@ class Teller:
         self._line(self._ticked, Text(claim), style="green")
 
     def slack(self, message: Message) -> None:
-        """Show a message that Slack's stand-in received."""
+        """Show a message that Slack's stand-in received, or that was changed."""
         where = "in the thread" if message.thread_ts else message.sent_to
-        text = Text(f"Slack, {where}: {message.text}", style="cyan")
+        self._in_slack(f"{where}, edited" if message.edited else where, message.text)
+
+    def whisper(self, whisper: Whisper) -> None:
+        """Show what Slack's stand-in shows to one member alone."""
+        self._in_slack(f"to {whisper.user} alone", whisper.text)
+
+    def _in_slack(self, where: str, words: str) -> None:
+        text = Text(f"Slack, {where}: {' '.join(words.split())}", style="cyan")
         text.no_wrap, text.overflow = True, "ellipsis"
         self._line("#", text)
 

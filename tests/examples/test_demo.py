@@ -1,6 +1,7 @@
 """The demo's pure parts: what it claims, how a timeline reads, and its policy file."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,11 +17,14 @@ from examples.demo.claims import (
     require,
     require_order,
 )
-from examples.demo.slack_stand_in import Message
-from examples.demo.stage import LEVELS, POLICY, write_policy
+from examples.demo.stage import LEVELS, PERSON, POLICY, write_policy
+from examples.demo.stories import escalation
 from examples.demo.teller import Ending, Teller
 from examples.demo.timeline import Mark, shortened
+from examples.stand_ins.slack import Message, Whisper
 from holdfast.domain.audit import AuditEntry, AuditEvent
+from holdfast.domain.channel import ChannelKind
+from holdfast.domain.directory import display_name, find_person
 from holdfast.domain.notification import NotificationKind
 from holdfast.domain.report import Report
 
@@ -188,6 +192,24 @@ def test_a_piped_timeline_is_plain_and_aligned():
     ]
 
 
+def test_what_slack_shows_is_told_by_where_it_is_shown():
+    """To everybody, changed in place, in a thread, or to one member alone; each in a line."""
+    posted = message(1, kind="page")
+
+    def tell(teller):
+        teller.slack(posted)
+        teller.slack(replace(posted, edits=1))
+        teller.slack(replace(posted, thread_ts="1.1", text="two\nlines"))
+        teller.whisper(Whisper("U0LINUS", "C1", "Grace has it"))
+
+    assert [" ".join(line.split()) for line in printed(tell).splitlines()] == [
+        "# Slack, #live: text",
+        "# Slack, #live, edited: text",
+        "# Slack, in the thread: two lines",
+        "# Slack, to U0LINUS alone: Grace has it",
+    ]
+
+
 @pytest.mark.parametrize(("encoding", "sign"), [("utf-8", "✓"), ("ascii", "ok")])
 def test_what_was_checked_can_be_told_in_any_encoding(encoding, sign):
     text = printed(lambda teller: teller.checked("frames [flow]"), encoding=encoding)
@@ -234,14 +256,41 @@ def test_the_written_policy_has_the_addresses_of_this_time(policy):
     assert all(url.startswith("http://127.0.0.1:1/channels/") for url in urls)
 
 
+def reached(policy, target):
+    """Where in Slack a target is reached; a schedule's only rotation has one person."""
+    if target.schedule is None:
+        return target.to
+    (layer,) = policy.schedules[target.schedule].layers
+    (person,) = layer.people
+    return policy.people[person].contacts[0].to
+
+
 def test_the_policy_pages_the_levels_that_the_stories_expect(policy):
     levels = policy.escalation.policies["default"].levels
-    assert tuple(target.to for level in levels for target in level.targets) == LEVELS
+    assert tuple(reached(policy, each) for level in levels for each in level.targets) == LEVELS
+
+
+def test_the_policy_knows_those_who_click_and_not_the_newcomer(policy):
+    """Whoever resolves in Slack and whoever asks for a restart over the API is the same person."""
+    grace = find_person(policy, ChannelKind.SLACK, escalation.GRACE)
+    assert grace == PERSON
+    assert display_name(policy.people, grace) == escalation.GRACES_NAME
+    assert find_person(policy, ChannelKind.SLACK, escalation.LINUS)
+    assert find_person(policy, ChannelKind.SLACK, escalation.NEWCOMER) is None
+
+
+def test_pages_of_the_fourth_story_do_not_wait_for_those_of_the_third(policy):
+    """Both are of one service and go to the same people, within the default's two minutes."""
+    assert policy.bundling.within == timedelta(0)
 
 
 def test_every_action_is_signed(policy):
     missing = {each.reference for each in missing_secrets(policy, {})}
-    assert missing == {"${CHANNELS_ACTION_SECRET}", "${SLACK_BOT_TOKEN}"}
+    assert missing == {
+        "${CHANNELS_ACTION_SECRET}",
+        "${SLACK_BOT_TOKEN}",
+        "${SLACK_SIGNING_SECRET}",
+    }
     assert all(action.secret for action in policy.services["channels"].actions.values())
 
 
@@ -256,4 +305,4 @@ def test_every_action_is_signed(policy):
 )
 def test_each_fault_of_a_channel_has_its_category(policy, error_type, category):
     report = Report(service="channels", error_type=error_type, message="channel news is off")
-    assert policy.plan(report).classification.category == category
+    assert policy.plan(report, at=NOON).classification.category == category

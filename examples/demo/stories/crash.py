@@ -74,6 +74,9 @@ async def _repair(stage: Stage, teller: Teller, incident: Incident) -> None:
     await stage.person.resolve(incident.id, note="both ingests had been switched off")
     view = await stage.studio.flowing(CHANNEL, Feed.PRIMARY)
     teller.checked(f"{CHANNEL} is back on its primary ingest: {view.frames} frames")
+    for level in (1, 2, 3):
+        await stage.shown(incident.id, level=level, words="Resolved")
+    teller.checked("all three messages in Slack say that it is over")
 
 
 def _paged_at(entries: list[AuditEntry], *, level: int) -> datetime:

@@ -8,7 +8,8 @@ from examples.demo.stage import Stage
 from examples.demo.studio import SERVICE
 from examples.demo.teller import Ending, Teller
 from examples.demo.timeline import took
-from holdfast.domain.incident import AttemptStatus, Incident
+from holdfast.domain.attempt import AttemptStatus
+from holdfast.domain.incident import Incident
 from holdfast.domain.report import incident_workflow_id
 
 CHANNEL = "news"
