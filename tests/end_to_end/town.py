@@ -23,6 +23,8 @@ services:
       unknown:
         - {{step: restart, attempts: 3, settle: 1s, backoff: {{initial: 200ms}}}}
     limit: {{actions: 50, within: 10m}}
+# These tests look at each incident's own pages.
+bundling: {{within: 0s}}
 channels:
   first: {{kind: webhook, url: "{town}/pager/first"}}
   second: {{kind: webhook, url: "{town}/pager/second"}}
@@ -73,8 +75,12 @@ class Town:
     on_restart: Callable[[], None] | None = None
 
     async def take(self, request: web.Request) -> web.Response:
+        if request.method == "HEAD":  # whether the channel is there
+            return web.Response()
         if request.path == "/shop/health":
             return web.Response(status=200 if self.well else 503)
+        if request.method == "HEAD":  # whether it is there is all that a channel's check asks
+            return web.Response(status=405)
         body = await request.json() if request.can_read_body else None
         key = request.headers.get("webhook-id") or request.headers["Idempotency-Key"]
         self.arrivals.append(Arrival(request.path, key, datetime.now(UTC), body))
@@ -148,18 +154,20 @@ class Caller:
 
     async def opened(self, service: str, error_type: str) -> str:
         """Report an error; gives its incident's id, which a busy machine may not answer at once."""
-        found = (await self.report(service, error_type)).get("incident_id", "")
+        told = (await self.report(service, error_type)).get("incident_id")
+        return str(told) if told else await self.found(service, error_type)
+
+    async def found(self, service: str, error_type: str) -> str:
+        """The id of an open incident, which may still be on its way into the list."""
+        ids: list[str] = []
 
         async def listed() -> bool:
-            nonlocal found
             page = await self.get(f"/errors/active?service={service}&limit=500")
-            ids = [each["id"] for each in page["items"] if error_type in each["title"]]
-            found = ids[0] if ids else ""
-            return bool(found)
+            ids[:] = [each["id"] for each in page["items"] if f"{error_type}:" in each["title"]]
+            return bool(ids)
 
-        if not found:
-            await until(listed)
-        return str(found)
+        await until(listed)
+        return ids[0]
 
     async def incident(self, incident_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.get(f"/errors/{incident_id}")
