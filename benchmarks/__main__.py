@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import latency
 from benchmarks.arena import Arena, arena
 from benchmarks.cost import cost
+from benchmarks.pace import pace
 from benchmarks.result import Result
 from benchmarks.size import QUICK, Size
 from benchmarks.storm import storm
@@ -24,6 +25,7 @@ Benchmark = Callable[[Arena, Size], Awaitable[Result]]
 BENCHMARKS: dict[str, Benchmark] = {
     "first-task": latency.first_task,
     "page": latency.page,
+    "pace": pace,
     "throughput": throughput,
     "burst": burst,
     "cost": cost,

@@ -30,6 +30,8 @@ def policy_text(receiver: str) -> str:
                 "policies": {"default": policy | {"hold_page_for": _LONG}},
                 "rules": [{"policy": "default", "category": [PAGED], "hold_page_for": "0s"}],
             },
+            # Each incident is measured for itself.
+            "bundling": {"within": "0s"},
             "channels": {"receiver": {"kind": "webhook", "url": f"{receiver}/pages"}},
         },
         indent=1,

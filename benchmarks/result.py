@@ -73,7 +73,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
-def latencies(name: str, *, holdfast: Sequence[float], bare: Sequence[float]) -> list[Comparison]:
+def latencies(
+    name: str, *, holdfast: Sequence[float], bare: Sequence[float], aim: float | None = AIM
+) -> list[Comparison]:
     """Median and 99th percentile of both, from seconds to milliseconds."""
     return [
         Comparison(
@@ -81,6 +83,7 @@ def latencies(name: str, *, holdfast: Sequence[float], bare: Sequence[float]) ->
             "ms",
             percentile(holdfast, share) * 1000,
             percentile(bare, share) * 1000,
+            aim=aim,
         )
         for share in (0.5, 0.99)
     ]

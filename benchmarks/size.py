@@ -16,6 +16,8 @@ class Size:
         distinct: Distinct errors in a round.
         incidents: Incidents whose histories are counted.
         storm: How long each storm blows.
+        pace: How long incidents come at each pace, for each peer.
+        fewest_paced: How many they are at least.
     """
 
     warm_up: int = 15
@@ -25,6 +27,8 @@ class Size:
     distinct: int = 200
     incidents: int = 5
     storm: timedelta = timedelta(seconds=5)
+    pace: timedelta = timedelta(seconds=20)
+    fewest_paced: int = 50
 
 
 QUICK = Size(
@@ -35,4 +39,6 @@ QUICK = Size(
     distinct=100,
     incidents=2,
     storm=timedelta(seconds=2),
+    pace=timedelta(seconds=5),
+    fewest_paced=15,
 )
