@@ -175,8 +175,7 @@ def _series(content: bytes) -> Iterator[Calendar]:
 def _parsed(content: bytes) -> list[Calendar]:
     try:
         components = Calendar.from_ical(content, multiple=True)
-    except Exception as error:
-        # The edge to what others wrote: the parsers raise whatever a broken line leads them to.
+    except Exception as error:  # the edge to what others wrote: parsers raise anything
         raise ConfigurationError(f"not a calendar: {in_a_sentence(str(error))}") from error
     if not components or any(each.name != "VCALENDAR" for each in components):
         raise ConfigurationError("not a calendar: it does not begin with BEGIN:VCALENDAR")

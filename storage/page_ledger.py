@@ -119,16 +119,6 @@ _NEWEST = text("""
     ORDER BY sent_at DESC LIMIT 1
 """)
 
-_OPEN = text("""
-    SELECT incident_id FROM pages
-    WHERE contact = ANY(CAST(:contacts AS text[])) AND sent_at > now() - INTERVAL '24 hours'
-        AND NOT EXISTS (
-            SELECT FROM incidents WHERE incidents.id = incident_id AND status = 'resolved'
-        )
-    GROUP BY incident_id
-    ORDER BY max(sent_at) DESC, bool_or(bundle_id IS NULL) DESC, incident_id
-""")
-
 
 class PageLedger:
     """The pages of all incidents, by contact."""
@@ -202,17 +192,6 @@ class PageLedger:
         async with statement(self._engine) as connection:
             found: str | None = await connection.scalar(_NEWEST, _named(contacts))
         return found
-
-    async def open_for(self, contacts: Sequence[Contact]) -> list[str]:
-        """The incidents that any of some contacts was told of within a day, newest message first.
-
-        Those that the record knows to be over are left out.
-
-        Raises:
-            Unavailable: If PostgreSQL is away.
-        """
-        async with statement(self._engine) as connection:
-            return list((await connection.scalars(_OPEN, _named(contacts))).all())
 
 
 async def _lock(connection: AsyncConnection, contact: str) -> None:

@@ -117,7 +117,7 @@ async def _stay_connected(client: SocketModeClient, *, channel: str) -> None:
             why=problem,
         )
         return
-    connecting = asyncio.create_task(client.connect())  # type: ignore[no-untyped-call]
+    connecting = asyncio.create_task(client.connect())  # type: ignore[no-untyped-call]  # not typed
     try:
         while True:
             await asyncio.sleep(_NEW_ADDRESS_EVERY.total_seconds())
@@ -146,7 +146,7 @@ async def _close(client: SocketModeClient) -> None:
     """Close a connection and end the tasks of the SDK, which only asks them to."""
     try:
         async with asyncio.timeout(_GOODBYE.total_seconds()):
-            await client.close()  # type: ignore[no-untyped-call]
+            await client.close()  # type: ignore[no-untyped-call]  # not typed
     except (TimeoutError, aiohttp.ClientError) as error:
         log.info("Slack was left without a goodbye", why=cause(error))
     given = (client.message_processor, client.current_session_monitor, client.message_receiver)

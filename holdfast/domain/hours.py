@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from itertools import chain
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -95,11 +94,6 @@ class Hours(Model):
     def next_start(self, at: datetime) -> datetime:
         """The moment from which on they contain what comes: ``at`` itself, if they do now."""
         return max(at, next(self.spans(at, at + _HORIZON))[0])
-
-    def next_change(self, at: datetime) -> datetime:
-        """When they begin or end next."""
-        edges = chain.from_iterable(self.spans(at, at + _HORIZON))
-        return next(edge for edge in edges if edge > at)
 
     def spans(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
         """When they begin and end, in UTC: all that touch a time, its last moment included."""

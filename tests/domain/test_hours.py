@@ -117,15 +117,6 @@ def test_the_next_start_begins_them(hours, at):
         assert not hours.contain(start - timedelta(microseconds=1))
 
 
-@given(hours, moments, st.integers(0, 99))
-def test_nothing_changes_before_the_next_change(hours, at, percent):
-    """Whoever waits for it misses nothing."""
-    change = hours.next_change(at)
-    now = at.astimezone(UTC)
-    assert change > now
-    assert hours.contain(now + (change - now) * percent / 100) is hours.contain(at)
-
-
 @given(hours, moments)
 def test_they_contain_what_their_spans_cover(hours, at):
     """Asked for a week, they give every span that reaches into it."""

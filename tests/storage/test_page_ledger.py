@@ -8,15 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.person import Contact
-from holdfast.domain.record import Record
 from holdfast.domain.throttle import LOOK_AGAIN, TEXT_MESSAGE_LIMITS, AdmissionKind
 from storage.database import create_engine, transaction
 from storage.page_ledger import PageLedger
-from storage.records import Records
 from tests.domain.pages import MINUTE, NOW, PHONE, SECOND, TWO_IN_TEN, WITHIN, Ledger, asked
-from tests.storage.samples import an_entry, an_incident
 
 OTHER_PHONE = Contact(channel="sms", to="+15550199")
 
@@ -144,21 +140,6 @@ async def test_the_newest_is_what_was_sent_last_not_what_it_spoke_for(ledger):
     assert await ledger.newest_for([OTHER_PHONE, PHONE]) == "i-c"
     assert await ledger.newest_for([OTHER_PHONE]) is None
     assert await ledger.newest_for([]) is None
-
-
-async def test_open_are_those_told_that_are_not_over_newest_first_each_once(ledger, engine):
-    for page in "abc":
-        await ledger.admit(asked(page), now=NOW)
-    await ledger.sent("a")
-    await ledger.admit(asked("c"), now=NOW + WITHIN)
-    await ledger.sent("c")
-    await ledger.admit(asked("c2", incident="i-c", contact=OTHER_PHONE), now=NOW)
-    await ledger.sent("c2")
-    assert await ledger.open_for([PHONE, OTHER_PHONE]) == ["i-c", "i-b", "i-a"]
-    over = an_incident("i-b", status=IncidentStatus.RESOLVED, resolved_at=NOW)
-    entry = an_entry(workflow_id=over.workflow_id)
-    await Records(engine).write(Record(entries=(entry,), incident=over))
-    assert await ledger.open_for([PHONE]) == ["i-c", "i-a"]
 
 
 async def test_rows_of_a_day_ago_are_pruned_by_the_contacts_next_page(ledger, rows):
