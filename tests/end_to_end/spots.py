@@ -97,7 +97,7 @@ SPOTS = [
         for level in (1, 2, 3)
     ],
     *[Spot(point, level) for point in (Point.WAITING, Point.DUE) for level in (1, 2)],
-    *[Spot(point) for point in TAKEN],
+    *[Spot(point) for point in Point if point in TAKEN],
 ]
 # Reports that come in the end, when all others are where they are to be.
 LAST = {Point.UNSEEN, Point.ACCEPTED}
