@@ -10,7 +10,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -78,14 +78,8 @@ class CommandActions:
             environment[name] = self.secrets.fill(value)
         environment[IDEMPOTENCY_KEY] = key
         try:
-            transport, output = await asyncio.get_running_loop().subprocess_exec(
-                _Output,
-                *command.argv,
-                *action.arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                cwd=command.directory,
-                env=environment,
-                start_new_session=True,
+            return await _started(
+                *command.argv, *action.arguments, directory=command.directory, env=environment
             )
         except OSError as error:
             if error.errno in _UNSTARTABLE:
@@ -94,7 +88,6 @@ class CommandActions:
                     error
                 )
             raise
-        return _Running(transport, output)
 
 
 class _Output(asyncio.SubprocessProtocol):
@@ -159,6 +152,31 @@ class _Running:
         texts = [str(self.output.tails[fd]).strip() for fd in (_STDERR, _STDOUT)]
         said = next((text for text in texts if text), None)
         return f": {in_a_sentence(said.splitlines()[-1])}" if said else ""
+
+
+async def _started(*command: str, directory: str | None, env: Mapping[str, str]) -> _Running:
+    """Start a command in a group of its own; cancelled meanwhile, the whole group ends.
+
+    Raises:
+        OSError: If it could not be started.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
+            _Output,
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd=directory,
+            env=env,
+            start_new_session=True,
+        )
+    )
+    try:
+        return _Running(*await asyncio.shield(starting))
+    except asyncio.CancelledError:
+        # Left to asyncio, the command alone would be killed, and its children would live on.
+        with suppress(OSError):
+            await _Running(*await starting).end(timedelta(0))
+        raise
 
 
 async def _at_most(limit: float, event: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import sys
+import time
 from datetime import timedelta
 
 import psutil
@@ -15,7 +16,7 @@ MINUTE = timedelta(minutes=1)
 SOON = timedelta(milliseconds=200)
 PRINT_ARGUMENTS = "import sys; print(sys.argv[1:])"
 # A child of the command that outlives it, unless the whole group is killed.
-LEAVES_A_CHILD = 'sleep 60 & echo "$!" > "$0"; wait'
+LEAVES_A_CHILD = 'sleep 600 & echo "$!" > "$0"; wait'
 
 
 @pytest.fixture
@@ -135,6 +136,20 @@ async def test_cancelling_kills_the_whole_group(perform, tmp_path):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    await eventually(lambda: is_gone(int(pid.read_text())))
+
+
+async def test_cancelling_while_it_starts_kills_the_whole_group(perform, tmp_path):
+    """A command may have children before its start is known to have gone well."""
+    pid = tmp_path / "pid"
+    starting = asyncio.create_task(perform(["sh", "-c", LEAVES_A_CHILD, str(pid)]))
+    while not (pid.exists() and pid.read_text().endswith("\n")):
+        await asyncio.sleep(0)
+        # The command runs on while nobody here notices that it has started.
+        time.sleep(0.05)  # noqa: ASYNC251
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
     await eventually(lambda: is_gone(int(pid.read_text())))
 
 
