@@ -17,8 +17,12 @@ up: installed-run ## run the whole system on this machine, until Ctrl-C
 demo: installed-run ## see an outage from report to recovery, with real processes
 	@$(BIN)/python -m examples.demo
 
+# Tests wait for other processes half of their time, so that three at once suit two cores. Those of
+# one file stay together: they share what they start.
+JOBS ?= 3
+
 test: installed-dev ## run the tests (ARGS="tests/domain -k breaker" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: installed-dev ## formatting, lint, types and import contracts, changing nothing
 	$(BIN)/ruff format --check .
@@ -39,7 +43,7 @@ COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 
 
 lock: installed-dev ## write requirements/ anew from pyproject.toml
 	$(COMPILE) pyproject.toml --extra server --extra standalone -o requirements/run.txt
-	$(COMPILE) pyproject.toml --extra server --extra standalone --group dev \
+	$(COMPILE) pyproject.toml --extra server --extra standalone --extra openfeature --group dev \
 		-c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra server -c requirements/run.txt -o requirements/server.txt
 	echo uv | $(COMPILE) --no-annotate - -o requirements/uv.txt
