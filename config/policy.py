@@ -202,6 +202,8 @@ def _references(policy: Policy, secrets: Secrets) -> Iterator[_Reference]:
     for name, schedule in policy.schedules.items():
         if schedule.calendar and schedule.is_secret:
             yield f"schedules.{name}.calendar", schedule.calendar, secrets.resolve
+    for path, secret in _numbered("intake.sentry.secrets", policy.intake.sentry.secrets):
+        yield path, secret, secrets.resolve
     for name, channel in policy.channels.items():
         for key, reference in _channel_secrets(channel):
             if reference:

@@ -35,6 +35,8 @@ _UNSPOKEN = {
 PATTERNS = {
     r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$": "a name of letters, digits, dots, dashes and underscores",
     r"^[a-z][a-z0-9_]{0,49}$": "a category: small letters, digits and underscores",
+    r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$": "an exception's class, such as ValueError or "
+    "httpx.ReadTimeout",
     r"^https?://": "a URL that begins with http:// or https://",
     r"^https?://[^/?#@]+([/?#]|$)": "an http:// or https:// URL without user and password",
     r"^https?://.+/$": "a URL that begins with https:// and ends with a slash",
@@ -60,6 +62,7 @@ _EXPECTED = {
     "datetime_parsing": _MOMENT,
     "datetime_type": _MOMENT,
     "dict_type": "a mapping",
+    "float_parsing": "a number",
     "float_type": "a number",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
@@ -146,7 +149,7 @@ def _wrong_kind(error: ErrorDetails) -> str:
 
 def _unknown_key(error: ErrorDetails) -> str:
     *parent, key = error["loc"]
-    model = _annotation(tuple(parent))
+    model = _members(_annotation(tuple(parent)))[0]
     known = list(model.model_fields) if _is_model(model) else []
     return f"no such key here{did_you_mean(str(key), known) or f'; there are {_listed(known)}'}"
 

@@ -11,6 +11,7 @@ HoldfastError                      500
 ├── ConfigurationError             500  the policy file or a setting; names file, line and path
 ├── ActionFailed                   502  a recovery action answered badly
 └── Unavailable                    503  a store or Temporal cannot be reached; carries retry_after
+    └── BreakerOpen                     a guarded call was not made: its service is being spared
 
 An error carries the HTTP status under which the API renders it (RFC 9457, one handler in
 ``api/problems.py``). Its message says what was wrong, where, and what to do.
@@ -98,3 +99,29 @@ class Unavailable(HoldfastError):
     def __init__(self, message: str, *, retry_after: timedelta = timedelta(seconds=5)) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class BreakerOpen(Unavailable):
+    """A guarded call was not made, because the circuit breaker of what it calls lets none through.
+
+    Args:
+        service: Whose breaker.
+        reason: Why it is open.
+        epoch: The breaker's epoch, to find the transition in the audit log.
+        retry_after: When it makes sense to try again; nothing for at once.
+    """
+
+    def __init__(self, service: str, *, reason: str, epoch: int, retry_after: timedelta) -> None:
+        super().__init__(f"the breaker of {service} is open: {reason}", retry_after=retry_after)
+        self.service = service
+        self.reason = reason
+        self.epoch = epoch
+
+    def __reduce__(self) -> tuple[object, ...]:
+        given = (self.service, self.reason, self.epoch, self.retry_after)
+        return _breaker_open, given
+
+
+def _breaker_open(service: str, reason: str, epoch: int, retry_after: timedelta) -> BreakerOpen:
+    """Make one anew from its pickled parts, as between the processes of a job queue."""
+    return BreakerOpen(service, reason=reason, epoch=epoch, retry_after=retry_after)

@@ -17,6 +17,7 @@ class Via(StrEnum):
     SMS = "sms"
     EMAIL = "email"
     PAGERDUTY = "pagerduty"
+    SENTRY = "sentry"
     TEMPORAL = "temporal"
     SYSTEM = "system"
 

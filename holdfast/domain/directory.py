@@ -20,6 +20,15 @@ def find_person(policy: Policy, kind: ChannelKind, address: str) -> str | None:
     return None
 
 
+def find_named(policy: Policy, name: str) -> str | None:
+    """The key of the person who goes by a name or a key; None for nobody."""
+    wanted = name.casefold()
+    for key in policy.people:
+        if wanted in {key.casefold(), display_name(policy.people, key).casefold()}:
+            return key
+    return None
+
+
 def actor(policy: Policy, key: str, *, via: Via) -> Actor:
     """A person of the policy file as somebody who acts."""
     return Actor(name=display_name(policy.people, key), person=key, via=via)

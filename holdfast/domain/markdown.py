@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from holdfast.domain.breaker import CircuitBreaker
+from holdfast.domain.breaker import BreakerStatus, CircuitBreaker
 from holdfast.domain.degradation import Degradation
 from holdfast.domain.incident import Incident
 from holdfast.domain.recovery import RecoveryState
@@ -64,8 +64,28 @@ def recovery_markdown(state: RecoveryState) -> str:
 def breaker_markdown(breaker: CircuitBreaker) -> str:
     """A service's circuit breaker."""
     lines = [f"### Circuit breaker of {breaker.service}: {breaker.status.value}"]
-    lines.append(f"- **Epoch** {breaker.epoch}")
-    lines += [f"- held by {hold.incident_id}: {hold.reason}" for hold in breaker.holds]
+    if breaker.reason:
+        lines.append(f"- **Why** {_one_line(breaker.reason)}")
+    since = f", since {_clock(breaker.since)}" if breaker.since else ""
+    lines.append(f"- **Epoch** {breaker.epoch}{since}")
+    if breaker.mode:
+        until = f"until {_clock(breaker.mode.until)}" if breaker.mode.until else "until taken back"
+        lines.append(f"- **Held** by {_one_line(breaker.mode.by)}, {until}")
+    if breaker.trips:
+        lines.append(f"- **Openings** {breaker.trips} in a row")
+    if breaker.probes_at:
+        lines.append(f"- **Probe calls** from {_clock(breaker.probes_at)} on")
+    if breaker.status is BreakerStatus.HALF_OPEN:
+        passed, wanted = breaker.probes_passed, breaker.rules.leases
+        lines.append(f"- **Probe calls** {passed} of {wanted} passed")
+        lines += [
+            f"- leased by {_one_line(lease.reporter)} until {_clock(lease.expires_at)}"
+            for lease in breaker.leases
+        ]
+    if breaker.ramp_ends_at:
+        more = _clock(breaker.ramp_ends_at)
+        lines.append(f"- **Traffic** {breaker.share:.0%} of calls, more at {more}")
+    lines += [f"- held by {hold.incident_id}: {_one_line(hold.reason)}" for hold in breaker.holds]
     return "\n".join(lines)
 
 

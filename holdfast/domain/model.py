@@ -51,4 +51,5 @@ def parse_duration(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0), le=LONGEST)]
 
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$"
+Name = Annotated[str, Field(pattern=NAME)]

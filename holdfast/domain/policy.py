@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from holdfast.domain.action import Command, CommandAction, HealthCheck, RecoveryAction
+from holdfast.domain.breaker_rules import BreakerRules
 from holdfast.domain.channel import Channel
 from holdfast.domain.classification import SEVERITIES, Classification, classify
 from holdfast.domain.degradation import DegradationLevel
 from holdfast.domain.escalation import Circumstances, Escalation, EscalationChoice, PinnedEscalation
+from holdfast.domain.intake_sources import IntakeSources
 from holdfast.domain.model import Duration, Model, Name
 from holdfast.domain.person import Person
 from holdfast.domain.reach import Reach
@@ -33,6 +35,7 @@ class Service(Model):
         actions: How it does a restart, a fallback, a restore, a retry, by the step's name.
         strategies: Its own strategies, by category, before those of ``categories``.
         limit: How many automatic actions it may have within a window.
+        breaker: When calls to it are stopped and how they return; built in when not given.
         degradation: Its levels, the mildest first.
         depends_on: The services that it can't do without: while one of them has an incident that
             people are paged for, this one's pages are held back.
@@ -43,6 +46,7 @@ class Service(Model):
     actions: dict[Name, RecoveryAction] = Field(default_factory=dict)
     strategies: dict[Category, Strategy] = Field(default_factory=dict)
     limit: RecoveryLimit = RecoveryLimit()
+    breaker: BreakerRules | None = None
     degradation: tuple[DegradationLevel, ...] = ()
     depends_on: tuple[Name, ...] = Field((), max_length=100)
 
@@ -59,6 +63,7 @@ class Policy(Model):
 
     Attributes:
         commands: The programs that actions may run; nothing else can be.
+        intake: How what other systems tell of becomes reports.
         resolve_after_quiet: An open incident without a new report for this long is resolved, if
             its service's health check passes or it has none.
     """
@@ -68,6 +73,7 @@ class Policy(Model):
     commands: dict[Name, Command] = Field(default_factory=dict)
     categories: dict[Category, CategoryPolicy] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    intake: IntakeSources = IntakeSources()
     escalation: Escalation = Escalation()
     bundling: Bundling = Bundling()
     people: dict[Name, Person] = Field(default_factory=dict)
@@ -155,6 +161,16 @@ class Policy(Model):
         given = self.categories.get(category, CategoryPolicy()).strategy
         built_in = STRATEGIES.get(category, STRATEGIES["unknown"])
         return next(each for each in (own, given, built_in) if each is not None)
+
+    def breaker_rules(self, service: str) -> BreakerRules:
+        """The rules of a service's breaker: its own, or those built in."""
+        return self.services.get(service, Service()).breaker or BreakerRules()
+
+    @property
+    def longest_window(self) -> timedelta:
+        """How far back calls count for any service."""
+        own = (service.breaker for service in self.services.values())
+        return max(rules.window for rules in (BreakerRules(), *own) if rules)
 
     def plan(self, report: Report, *, at: datetime) -> "Plan":
         """Decide everything about a new incident, from its first report.

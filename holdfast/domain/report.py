@@ -4,9 +4,10 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from holdfast.domain.model import Model, Name
@@ -15,8 +16,20 @@ from holdfast.domain.severity import Severity
 MAX_REPORT_BYTES = 64 * 1024
 MAX_CONTEXT_DEPTH = 8
 FINGERPRINT_FRAMES = 3
+MOST_FOLDED = 1_000_000
+
+
+def _in_the_calendar(moment: datetime) -> datetime:
+    """Refuse the few hours at the ends of the calendar that UTC, and so no store, has."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999 in UTC") from None
+    return moment
+
 
 Category = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
 
 # Control characters but tab, line feed and carriage return; PostgreSQL refuses NUL outright.
 # Half of a surrogate pair is no character at all, and has no UTF-8.
@@ -50,9 +63,7 @@ class Report(Model):
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     user: str | None = Field(None, max_length=200)
     trace_id: str | None = Field(None, max_length=200)
-    occurred_at: AwareDatetime | None = Field(
-        None, description="When it happened, with a time zone."
-    )
+    occurred_at: Moment | None = Field(None, description="When it happened, with a time zone.")
 
     @model_validator(mode="after")
     def _refuse_what_stores_cannot_keep(self) -> Self:
@@ -61,6 +72,26 @@ class Report(Model):
                 character = f"U+{ord(found.group()):04X}"
                 raise _unkeepable(path, f"holds the control character {character}; remove it")
         return self
+
+
+class CountedReport(Report):
+    """A report that stands for several: its client folded repeats into it."""
+
+    count: int = Field(1, ge=1, le=MOST_FOLDED, description="How many errors it stands for.")
+    first_occurred_at: Moment | None = Field(
+        None, description="When the first of them happened; `occurred_at` is the last."
+    )
+
+    @property
+    def sample(self) -> Report:
+        """The report without its count."""
+        told = {name: getattr(self, name) for name in Report.model_fields}
+        return Report.model_construct(self.model_fields_set & told.keys(), **told)
+
+
+def size_of(report: Report) -> int:
+    """How many bytes a report has as JSON, as it was told: without what its teller left out."""
+    return len(report.model_dump_json(exclude_unset=True).encode())
 
 
 def _unkeepable(path: str, problem: str) -> PydanticCustomError:

@@ -7,7 +7,8 @@ from enum import StrEnum
 class Role(StrEnum):
     """What a key may do; people's roles build on each other, a reporter's stands alone.
 
-    A reporter's key lies in every service's configuration, so it can tell but not read.
+    A reporter's key lies in every service's configuration. It tells how the service fares and reads
+    what the service is to go by, breakers and features, and nothing else.
     """
 
     REPORTER = "reporter"

@@ -35,9 +35,9 @@ class Backoff(Model):
     """
 
     initial: Duration = timedelta(seconds=1)
-    factor: float = Field(2.0, ge=1.0, le=10.0)
+    factor: float = Field(default=2.0, ge=1.0, le=10.0)
     maximum: Duration = timedelta(minutes=1)
-    jitter: float = Field(0.2, ge=0.0, le=1.0)
+    jitter: float = Field(default=0.2, ge=0.0, le=1.0)
 
     def delay(self, retry: int, *, drawn: float) -> timedelta:
         """The delay before a retry.

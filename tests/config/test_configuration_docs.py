@@ -12,11 +12,13 @@ from config.policy import parse
 from config.settings import Settings
 from holdfast.domain import (
     action,
+    breaker_rules,
     channel,
     degradation,
     escalation,
     frequency,
     hours,
+    intake_sources,
     person,
     policy,
     recovery,
@@ -42,6 +44,7 @@ MODELS = {
     "An action by command": action.CommandAction,
     "An action by workflow": action.WorkflowAction,
     "Limit": recovery.RecoveryLimit,
+    "A breaker": breaker_rules.BreakerRules,
     "Degradation": degradation.DegradationLevel,
     "A command": action.Command,
     "A category": policy.CategoryPolicy,
@@ -49,6 +52,9 @@ MODELS = {
     "Backoff": strategy.Backoff,
     "A rule": rule.Rule,
     "Match": rule.Match,
+    "Intake": intake_sources.IntakeSources,
+    "Alertmanager": intake_sources.AlertmanagerSource,
+    "Sentry": intake_sources.SentrySource,
     "Escalation": escalation.Escalation,
     "An escalation policy": escalation.EscalationPolicy,
     "A level": escalation.EscalationLevel,
@@ -105,6 +111,8 @@ def as_written(value):
             return str(value).lower()
         case hours.EVERY_DAY:
             return "every day"
+        case (str(), *_):
+            return ", ".join(value)
         case _:
             return str(value)
 
@@ -120,6 +128,8 @@ def default(name, field):
             return str(codes) or "none"
         case BaseModel() | (BaseModel(), *_):
             return "see below"
+        case (float(), *_) as shares:
+            return f"[{', '.join(map(str, shares))}]"
         case value:
             return as_written(value)
 

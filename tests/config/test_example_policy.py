@@ -32,7 +32,7 @@ def test_what_is_commented_out_can_be_put_in():
     """An example that fails when it is tried teaches the wrong thing."""
     text = FILE.read_text()
     uncommented = re.sub(
-        r"^( *)# (secret:|- channel: slack|slack:|  kind: slack|  token:|  to:)",
+        r"^( *)# (secret:|breaker:|- channel: slack|slack:|  kind: slack|  token:|  to:)",
         r"\1\2",
         text,
         flags=re.MULTILINE,
@@ -42,6 +42,7 @@ def test_what_is_commented_out_can_be_put_in():
         "services.channels.actions.restart.secret",
         "channels.slack.token",
     ]
+    assert policy.breaker_rules("channels").failure_rate == 0.3
 
 
 @pytest.mark.parametrize(

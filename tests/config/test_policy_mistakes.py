@@ -62,6 +62,35 @@ def test_a_mistake_is_said_with_its_line_and_place(line, message):
     assert f": {message}" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("window: 0s", "window: expected at least 1 second"),
+        ("slow_after: 0s", "slow_after: expected more than 0 seconds"),
+        ("lease_for: 1m", "lease_for: expected at most 30 seconds"),
+        ("failure_rate: 50%", "failure_rate: expected a number, got '50%'"),
+        ("failure_rate: 50", "failure_rate: expected at most 1.0, got 50"),
+        ("minimum: 5", "minimum: no such key here; did you mean 'minimum_calls'?"),
+        ("open_for: 5s", "open_for: expected a mapping, got '5s'"),
+        ("ramp: [0.5, 0.1]", "ramp: each share lets more traffic through than the one before it"),
+        ("ignore: [a b]", "ignore.0: expected an exception's class, such as ValueError or httpx."),
+    ],
+)
+def test_a_breakers_mistakes_are_said_in_its_words(line, message):
+    """What could never open, or never close, is refused."""
+    (said,) = refused(f"services:\n  shop:\n    breaker:\n      {line}\n")
+    assert said.startswith(f"4: services.shop.breaker.{message}")
+
+
+def test_a_breaker_that_would_never_open_is_a_mistake():
+    """The window holds fewer calls than it takes to say something."""
+    (said,) = refused("services: {shop: {breaker: {window_calls: 5}}}")
+    assert said == (
+        "1: services.shop.breaker: of the latest 5 calls (window_calls) there are never 20 "
+        "(minimum_calls): it would never open"
+    )
+
+
 def test_everything_wrong_is_said_at_once_from_the_top():
     """Nobody wants to correct a file one error at a time."""
     said = refused("""\
