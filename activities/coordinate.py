@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from temporalio import activity
 from temporalio.client import Client
 
+from holdfast.domain.breaker_rules import BreakerRules
 from holdfast.domain.degradation import DegradationLevel
 from holdfast.domain.holds import Hold
 from holdfast.domain.model import Model, Name
@@ -17,10 +18,16 @@ from holdfast.domain.recovery import RecoveryRequest
 
 
 class HoldBreaker(Model):
-    """An incident wants a service's breaker open."""
+    """An incident wants a service's breaker open.
+
+    Attributes:
+        rules: The service's, as the incident's plan pinned them; None where an incident of the
+            first version asks.
+    """
 
     service: Name
     hold: Hold
+    rules: BreakerRules | None = None
 
 
 class HoldDegradation(Model):

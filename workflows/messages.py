@@ -3,12 +3,16 @@
 from pydantic import AwareDatetime, Field
 
 from holdfast.domain.board import Board
+from holdfast.domain.breaker import BreakerStatus
+from holdfast.domain.breaker_rules import BreakerRules
 from holdfast.domain.custody import Actor, Via
 from holdfast.domain.frequency import Tally
 from holdfast.domain.incident import Incident
 from holdfast.domain.incident_status import IncidentStatus
 from holdfast.domain.ladder import Ladder
+from holdfast.domain.lease import Lease, LeaseRequest
 from holdfast.domain.model import Model, Name
+from holdfast.domain.outcome import ProbeResult
 from holdfast.domain.policy import Plan
 from holdfast.domain.report import ReportBatch
 from holdfast.domain.target import Target
@@ -146,3 +150,62 @@ class Remarked(Deed):
     """A person notes something."""
 
     text: str = Field(min_length=1, max_length=4000)
+
+
+class TripBreaker(Model):
+    """The monitor saw a service's calls go badly.
+
+    Attributes:
+        epoch: The breaker's epoch in which the calls were admitted.
+        reason: How badly, as a sentence.
+        rules: By which it was judged.
+    """
+
+    service: Name
+    epoch: int = Field(ge=0)
+    reason: str
+    rules: BreakerRules
+
+
+class ProbeResults(Model):
+    """How leased calls of one service in half-open went."""
+
+    results: tuple[ProbeResult, ...]
+
+
+class LeaseRequests(Model):
+    """Processes want to make probe calls; those that ask together are answered together."""
+
+    requests: tuple[LeaseRequest, ...]
+
+
+class LeaseAnswers(Model):
+    """What came of them.
+
+    Attributes:
+        leases: For each request in its place its lease, or None where it was refused.
+        status: The breaker's, after them.
+        epoch: The breaker's, after them.
+    """
+
+    leases: tuple[Lease | None, ...]
+    status: BreakerStatus
+    epoch: int
+
+
+class SetMode(Model):
+    """An operator holds a breaker's status, or gives it back.
+
+    Attributes:
+        mode: One of the operator's; None lets the breaker decide again.
+        by: Their name, as the record shows it.
+        until: When it ends by itself; None for never.
+        rules: The service's, as the policy file has them.
+    """
+
+    service: Name
+    mode: BreakerStatus | None
+    by: str = Field(min_length=1, max_length=200)
+    reason: str = Field("", max_length=1000)
+    until: AwareDatetime | None = None
+    rules: BreakerRules = BreakerRules()

@@ -12,6 +12,7 @@ from activities.coordinate import (
 )
 from holdfast.domain.attempt import Attempt, AttemptStatus
 from holdfast.domain.audit import AuditEvent
+from holdfast.domain.breaker_rules import BreakerRules
 from holdfast.domain.holds import Hold
 from holdfast.domain.incident_status import Resolution
 from holdfast.domain.recovery import RecoveryOutcome, RecoveryRequest, RecoveryStatus
@@ -183,9 +184,10 @@ class Recoverer:
         )
         match step.step:
             case StepKind.OPEN_BREAKER:
+                rules = self._case.plan.service.breaker or BreakerRules()
                 await workflow.execute_local_activity_method(
                     CoordinateActivities.hold_breaker,
-                    HoldBreaker(service=incident.service, hold=hold),
+                    HoldBreaker(service=incident.service, hold=hold, rules=rules),
                     start_to_close_timeout=_QUICK,
                     summary=f"open the breaker of {incident.service}",
                 )
@@ -210,7 +212,7 @@ class Recoverer:
                 CoordinateActivities.release_breaker,
                 message,
                 start_to_close_timeout=_QUICK,
-                summary=f"let the breaker of {incident.service} close",
+                summary=f"let go of the breaker of {incident.service}",
             )
         if StepKind.DEGRADE in steps:
             await workflow.execute_local_activity_method(

@@ -1,4 +1,4 @@
-"""Records a history of each workflow on a real server: ``python -m tests.replay.record NAME``.
+"""Records histories on a real server: ``python -m tests.replay.record NAME [SCENARIO ...]``.
 
 A recorded history stands for the workflows that run somewhere when the code changes. Add new ones
 under a new name when a change needs ``workflow.patched``; the old ones are never edited.
@@ -7,6 +7,7 @@ under a new name when a change needs ``workflow.patched``; the old ones are neve
 import asyncio
 import sys
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from config import search_attributes
+from holdfast.domain.breaker import BreakerStatus
 from holdfast.domain.notification import Notification
 from holdfast.domain.page import AdmissionRequest
 from holdfast.domain.person import Contact
@@ -24,6 +26,7 @@ from holdfast.domain.strategy import Backoff, Step, StepKind
 from holdfast.domain.target import Target
 from holdfast.domain.throttle import Admission, AdmissionKind
 from tests.workflows.policies import ladder, policy_for, report_of
+from tests.workflows.watched import RULES, Watched
 from tests.workflows.world import Reached, World, reached, until, working
 from workflows.messages import Acknowledge, Reassign, Remarked, Resolve, Snooze
 
@@ -131,15 +134,50 @@ async def handed_on(world: World) -> list[WorkflowHandle]:
     return [told.handle]
 
 
-async def record(name: str) -> None:
-    """Run every scenario once and keep the histories of what took part."""
+async def probed(world: World) -> list[WorkflowHandle]:
+    """A breaker that trips, fails its first probe, closes by its second, and is held by hand."""
+    rules = RULES.model_copy(
+        update={
+            "open_for": Backoff(initial=SOON, factor=1.0),
+            "lease_for": SOON,
+            "ramp": (0.5,),
+            "ramp_step": SOON,
+        }
+    )
+    breaker = Watched(world, "probed")
+    await breaker.trips(rules=rules)
+    await breaker.recorded(2)
+    await breaker.leases("a", "b", "c", epoch=2)
+    await breaker.probed("a", epoch=2, passed=False)
+    await breaker.recorded(4)
+    await breaker.leases("leaked", epoch=4)
+    while (await breaker.state()).leases:
+        await asyncio.sleep(0.1)
+    await breaker.leases("a", "b", epoch=4)
+    await breaker.probed("a", "b", epoch=4)
+    await breaker.recorded(6)
+    await breaker.is_held()
+    await breaker.mode(BreakerStatus.FORCED_OPEN, until=datetime.now(UTC) + 2 * SOON)
+    await breaker.recorded(9)
+    await breaker.is_released()
+    await breaker.mode(BreakerStatus.METRICS_ONLY, reason="to see what it would do")
+    await breaker.mode(None)
+    await breaker.recorded(12)
+    return [breaker.handle]
+
+
+SCENARIOS = (recovered, escalated, mitigated, handed_on, probed)
+
+
+async def record(name: str, scenarios: Sequence[str]) -> None:
+    """Run the scenarios, all when none are named, and keep the histories of what took part."""
     env = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         data_converter=pydantic_data_converter,
         search_attributes=search_attributes.ALL,
     )
     try:
-        for scenario in (recovered, escalated, mitigated, handed_on):
+        for scenario in [each for each in SCENARIOS if each.__name__ in scenarios or not scenarios]:
             world = World(client=env.client, task_queue=f"record-{uuid.uuid4()}")
             async with working(world, recovery=True):
                 for handle in await scenario(world):
@@ -153,4 +191,4 @@ async def record(name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1]))
+    asyncio.run(record(sys.argv[1], sys.argv[2:]))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -22,6 +22,22 @@ from tests.workflows.policies import report_of
 from tests.workflows.world import Told, World
 
 _BEGUN = "workflow_task_completed_event_attributes"
+
+
+async def settled(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a workflow has nothing to do before more time passes."""
+    async with asyncio.timeout(10):
+        while not await _rests(handle):
+            await asyncio.sleep(0.01)
+
+
+async def _rests(handle: WorkflowHandle[Any, Any]) -> bool:
+    description = (await handle.describe()).raw_description
+    waits = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    working = [
+        each for each in description.pending_activities if each.state != waits or each.attempt == 1
+    ]
+    return not working and not description.HasField("pending_workflow_task")
 
 
 class Night:
@@ -51,19 +67,7 @@ class Night:
 
     async def settled(self) -> None:
         """Wait until the workflow has nothing to do before more time passes."""
-        async with asyncio.timeout(10):
-            while not await self._rests():
-                await asyncio.sleep(0.01)
-
-    async def _rests(self) -> bool:
-        description = (await self._handle.describe()).raw_description
-        waits = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-        working = [
-            each
-            for each in description.pending_activities
-            if each.state != waits or each.attempt == 1
-        ]
-        return not working and not description.HasField("pending_workflow_task")
+        await settled(self._handle)
 
     async def reported(self, count: int = 1, message: str = "it broke") -> Told:
         """Report the error again."""

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+from holdfast.domain.breaker_rules import BreakerRules
 from holdfast.domain.degradation import Degradation
 from holdfast.domain.incident_status import IncidentStatus, Resolution
 from holdfast.domain.recovery import RecoveryRequest, RecoveryStatus
 from holdfast.domain.strategy import Backoff, Step, StepKind
 from tests.workflows.policies import FALLBACK, RESTART, ladder, policy_for, report_of
 from tests.workflows.world import World, only_health_helps, until
+from workflows.breaker import CircuitBreakerWorkflow
 
 
 async def test_a_verified_restart_resolves_the_incident(world: World, service: str) -> None:
@@ -100,7 +102,7 @@ async def test_a_step_that_the_service_cannot_do_is_skipped(world: World, servic
 
 
 async def test_breaker_and_features_come_back_when_it_is_over(world: World, service: str) -> None:
-    """What an incident held, its end lets go of."""
+    """What an incident held, its end lets go of; the breaker has to be probed before it closes."""
     policy = policy_for(
         service,
         Step(step=StepKind.OPEN_BREAKER, settle=timedelta(minutes=1)),
@@ -109,7 +111,23 @@ async def test_breaker_and_features_come_back_when_it_is_over(world: World, serv
     told = await world.report(policy, report_of(service))
     await told.handle.result()
     breaker = await world.client.get_workflow_handle(f"breaker:{service}").query("snapshot")
-    assert (breaker["status"], breaker["epoch"]) == ("closed", 2)
+    assert (breaker["status"], breaker["epoch"]) == ("half_open", 2)
+
+
+async def test_the_breaker_goes_by_the_rules_that_the_incident_pinned(
+    world: World, service: str
+) -> None:
+    """As the policy file had them when the incident began."""
+    policy = policy_for(service, Step(step=StepKind.OPEN_BREAKER), health=False)
+    rules = BreakerRules(leases=7)
+    known = policy.services[service].model_copy(update={"breaker": rules})
+    policy = policy.model_copy(update={"services": {service: known}})
+    told = await world.report(policy, report_of(service))
+    await told.handle.result()
+    breaker = await world.client.get_workflow_handle(f"breaker:{service}").query(
+        CircuitBreakerWorkflow.snapshot
+    )
+    assert breaker.rules == rules
 
 
 async def test_degrade_turns_features_off_and_on_again(world: World, service: str) -> None:
