@@ -34,6 +34,12 @@ _SCHEMES = frozenset({"postgresql", "postgres", "postgresql+asyncpg"})
 _PASSING_CLASSES = frozenset({"08", "28", "53", "57", "58"})
 _PASSING_CODES = frozenset({"25006", "3D000", "40001", "40P01", "55P03"})
 
+_LOCK = text("""
+    SELECT set_config('idle_in_transaction_session_timeout', :silence, true),
+        pg_advisory_xact_lock(hashtext(:name))
+""")
+_SILENCE = "30s"
+
 # A NUL in JSON text, where the backslash is not itself escaped.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -117,10 +123,12 @@ async def statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 async def lock(connection: AsyncConnection, name: str) -> None:
-    """Let one transaction at a time go on under this name, over all processes."""
-    await connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"holdfast {name}"}
-    )
+    """Let one transaction at a time go on under this name, over all processes.
+
+    One whose process says nothing more is rolled back: of a machine that vanishes PostgreSQL hears
+    nothing for hours, and all others would wait for it.
+    """
+    await connection.execute(_LOCK, {"name": f"holdfast {name}", "silence": _SILENCE})
 
 
 async def ping(engine: AsyncEngine) -> None:

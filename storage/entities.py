@@ -1,6 +1,7 @@
 """Owns the read model of what every service has one of: breaker, degradation, recovery."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +12,18 @@ from holdfast.domain.recovery import RecoveryState
 from storage.database import statement
 from storage.snapshots import Kind
 from storage.tables import entities
+
+_GUIDES: Mapping[str, type[CircuitBreaker | Degradation]] = {
+    Kind.BREAKER: CircuitBreaker,
+    Kind.DEGRADATION: Degradation,
+}
+
+
+class Guide(NamedTuple):
+    """A state by which clients go, and the number of the change that led to it."""
+
+    revision: int
+    subject: CircuitBreaker | Degradation
 
 
 class Entities:
@@ -45,6 +58,23 @@ class Entities:
         """A service's degradation."""
         found = await self._one(Kind.DEGRADATION, service)
         return None if found is None else Degradation.model_validate(found)
+
+    async def guides(self, *, after: int | None = None) -> Sequence[Guide]:
+        """All breakers and degradations, in the order of their latest changes.
+
+        Args:
+            after: Leave out those that have not changed since this revision. Whoever has seen a
+                revision has missed none before it.
+        """
+        columns = (entities.c.kind, entities.c.snapshot, entities.c.revision)
+        query = select(*columns).where(entities.c.kind.in_(_GUIDES)).order_by(entities.c.revision)
+        if after is not None:
+            query = query.where(entities.c.revision > after)
+        async with statement(self._engine) as connection:
+            found = await connection.execute(query)
+        return [
+            Guide(each.revision, _GUIDES[each.kind].model_validate(each.snapshot)) for each in found
+        ]
 
     async def recoveries(self) -> list[RecoveryState]:
         """All recoveries."""

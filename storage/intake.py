@@ -5,6 +5,9 @@ rows make a batch is fixed in the table before the batch is sent: its id is the 
 incident's workflow takes it once, so a batch that is sent again after a crash must hold exactly
 the same rows. Claims keep two processes from working on the same rows; they end by PostgreSQL's
 clock, because those of processes differ.
+
+A request that may come again brings a receipt, which is written with its rows: what a client sends
+once more because it got no answer is counted once, also after its rows were settled.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +16,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from holdfast.domain.model import Model
@@ -21,6 +25,9 @@ from storage.database import statement, transaction
 
 # Arrays, so that any number of rows is one statement that PostgreSQL has parsed before.
 _ADD = text("""
+    WITH answered AS (
+        INSERT INTO receipts (id) SELECT unnest(CAST(:receipts AS uuid[]))
+    )
     INSERT INTO intake (
         id, workflow_id, service, fingerprint, sample, count, first_at, last_at, batch_id,
         claimed_until
@@ -29,7 +36,7 @@ _ADD = text("""
         now() + CAST(:lease AS interval)
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:workflow_ids AS text[]), CAST(:services AS text[]),
-        CAST(:fingerprints AS text[]), CAST(:samples AS text[]), CAST(:counts AS integer[]),
+        CAST(:fingerprints AS text[]), CAST(:samples AS text[]), CAST(:counts AS bigint[]),
         CAST(:first_ats AS timestamptz[]), CAST(:last_ats AS timestamptz[]),
         CAST(:batch_ids AS uuid[])
     ) AS added (
@@ -53,7 +60,8 @@ _GATHER = text("""
         WHERE intake.id = waiting.id
         RETURNING intake.id, intake.batch_id, intake.count, intake.first_at, intake.last_at
     ), folded AS (
-        SELECT batch_id, sum(count) AS count, min(first_at) AS first_at, max(last_at) AS last_at,
+        SELECT batch_id, CAST(sum(count) AS bigint) AS count, min(first_at) AS first_at,
+            max(last_at) AS last_at,
             (array_agg(id ORDER BY id DESC))[1] AS latest_id
         FROM members GROUP BY batch_id
     )
@@ -76,7 +84,8 @@ _TAKE_OVER = text("""
         FROM due WHERE intake.id = due.id
         RETURNING intake.id
     ), folded AS (
-        SELECT batch_id, sum(count) AS count, min(first_at) AS first_at, max(last_at) AS last_at,
+        SELECT batch_id, CAST(sum(count) AS bigint) AS count, min(first_at) AS first_at,
+            max(last_at) AS last_at,
             (array_agg(intake.id ORDER BY intake.id DESC))[1] AS latest_id
         FROM intake JOIN heads ON intake.batch_id = heads.id
         GROUP BY batch_id
@@ -98,10 +107,35 @@ _FORGOTTEN_WORKFLOWS = text("""
 _SETTLE = text("DELETE FROM intake WHERE batch_id = ANY(CAST(:batch_ids AS uuid[]))")
 _FORGET = text("DELETE FROM intake WHERE id = ANY(CAST(:ids AS uuid[]))")
 
+_REPEATED = text("SELECT CAST(id AS text) FROM receipts WHERE id = ANY(CAST(:receipts AS uuid[]))")
+_REMEMBER = text("""
+    INSERT INTO receipts (id) SELECT unnest(CAST(:receipts AS uuid[])) ON CONFLICT DO NOTHING
+""")
+# Some at a time, so that however many there are, each statement ends in time.
+_FORGET_RECEIPTS = text("""
+    DELETE FROM receipts WHERE id IN (
+        SELECT id FROM receipts WHERE taken_at < now() - CAST(:age AS interval)
+        ORDER BY taken_at
+        LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    )
+""")
+
 _WAITING = text("""
-    SELECT count(*) AS rows, coalesce(sum(count), 0) AS reports, min(first_at) AS oldest_at
+    SELECT count(*) AS rows, CAST(coalesce(sum(count), 0) AS bigint) AS reports,
+        min(first_at) AS oldest_at
     FROM intake
 """)
+
+
+# Longer than any client keeps a request that it got no answer to.
+RECEIPTS_KEPT = timedelta(hours=25)
+_FORGOTTEN_AT_ONCE = 5000
+_UNIQUE_VIOLATION = "23505"
+
+
+class RequestsRepeated(Exception):
+    """Some of the requests were taken before; nothing was added."""
 
 
 class IntakeRow(Model):
@@ -144,12 +178,18 @@ class Intake:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def add(self, rows: Sequence[IntakeRow], *, lease: timedelta) -> None:
+    async def add(
+        self, rows: Sequence[IntakeRow], *, lease: timedelta, receipts: Sequence[str] = ()
+    ) -> None:
         """Write rows durably, all or none; a row whose id is known already is passed over.
 
         Args:
             rows: What was taken.
             lease: How long they are the caller's to gather before others may.
+            receipts: UUIDs of the requests that brought them and may come again.
+
+        Raises:
+            RequestsRepeated: Some of the receipts are known.
         """
         if not rows:
             return
@@ -163,9 +203,39 @@ class Intake:
             "first_ats": [row.first_at for row in rows],
             "last_ats": [row.last_at for row in rows],
             "batch_ids": [row.batch_id for row in rows],
+            # In one order, so that two processes never wait for each other.
+            "receipts": sorted(receipts),
         }
+        try:
+            async with statement(self._engine) as connection:
+                await connection.execute(_ADD, columns | {"lease": lease})
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+                raise
+            raise RequestsRepeated from error
+
+    async def repeated(self, receipts: Sequence[str]) -> list[str]:
+        """Those of them that are known."""
         async with statement(self._engine) as connection:
-            await connection.execute(_ADD, columns | {"lease": lease})
+            return list(await connection.scalars(_REPEATED, {"receipts": list(receipts)}))
+
+    async def remember(self, receipts: Sequence[str]) -> None:
+        """Know the receipts of requests that were taken without the intake's help."""
+        async with statement(self._engine) as connection:
+            await connection.execute(_REMEMBER, {"receipts": sorted(receipts)})
+
+    async def forget_receipts(self, *, most: int = _FORGOTTEN_AT_ONCE) -> bool:
+        """Let go of receipts whose requests won't come again.
+
+        Args:
+            most: Of how many at once.
+
+        Returns:
+            Whether there may be more of them.
+        """
+        limits = {"age": RECEIPTS_KEPT, "most": most}
+        async with statement(self._engine) as connection:
+            return (await connection.execute(_FORGET_RECEIPTS, limits)).rowcount == most
 
     async def gather(self, workflow_id: str, *, lease: timedelta) -> ReportBatch | None:
         """Make all rows of a workflow that have no batch one batch, for good.

@@ -10,7 +10,7 @@ from config.settings import Settings
 from holdfast.errors import HoldfastError
 from storage.database import create_engine, transaction
 from storage.migrate import database_url
-from storage.snapshots import MODELS, Kind, keep
+from storage.snapshots import MODELS, Kind, keep, lock_guidance, tell_guidance
 from storage.tables import entities, incidents
 
 # Readers go on and see the old read models until the new ones are there; writers wait, and then
@@ -35,6 +35,8 @@ async def rebuild(engine: AsyncEngine) -> int:
     """
     count = 0
     async with transaction(engine) as connection:
+        # First, as a writer takes it before it waits for the tables.
+        await lock_guidance(connection)
         await connection.execute(_LOCK)
         await connection.execute(delete(incidents))
         await connection.execute(delete(entities))
@@ -43,6 +45,8 @@ async def rebuild(engine: AsyncEngine) -> int:
                 subject = MODELS[Kind(kind)].model_validate(snapshot)
                 await keep(connection, [(Kind(kind), subject)], at=at, sequence=sequence)
                 count += 1
+        # Nobody tells of what was there and is no more.
+        await tell_guidance(connection, "")
     return count
 
 

@@ -1,11 +1,15 @@
-"""Owns the read models' rows: how a subject's state becomes one, and that only newer ones win."""
+"""Owns the read models' rows: how a subject's state becomes one, and that only newer ones win.
+
+A state by which clients go, a breaker's or a degradation's, is numbered as well: its revision is
+greater than that of every such state that anybody could read before. All processes are told.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, assert_never
 
-from sqlalchemy import Table, tuple_
+from sqlalchemy import Table, func, select, tuple_
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +18,12 @@ from holdfast.domain.degradation import Degradation
 from holdfast.domain.incident import Incident
 from holdfast.domain.record import Record, Subject
 from holdfast.domain.recovery import RecoveryState
-from storage.tables import entities, incidents
+from storage.database import lock
+from storage.tables import entities, guidance_revision, incidents
+
+# What is told here: ``breaker:{service}`` or ``degradation:{service}`` has another state. The empty
+# message says that all of them may have.
+GUIDANCE_CHANGED: Final = "holdfast_guidance"
 
 
 class Kind(StrEnum):
@@ -57,10 +66,31 @@ async def keep(
     """
     for kind, subject in subjects:
         place = {"recorded_at": at, "sequence": sequence}
-        if isinstance(subject, Incident):
-            await connection.execute(_KEEP_INCIDENT, _incident_row(subject) | place)
-        else:
-            await connection.execute(_KEEP_ENTITY, _entity_row(kind, subject) | place)
+        match subject:
+            case Incident():
+                await connection.execute(_KEEP_INCIDENT, _incident_row(subject) | place)
+            case CircuitBreaker() | Degradation():
+                await _keep_guidance(connection, _entity_row(kind, subject) | place)
+            case RecoveryState():
+                await connection.execute(_KEEP_ENTITY, _entity_row(kind, subject) | place)
+            case _:
+                assert_never(subject)
+
+
+async def lock_guidance(connection: AsyncConnection) -> None:
+    """Let one transaction at a time number changes: so none becomes visible after a later one."""
+    await lock(connection, "guidance")
+
+
+async def tell_guidance(connection: AsyncConnection, changed: str) -> None:
+    """Tell all processes of a change, once it is committed."""
+    await connection.execute(select(func.pg_notify(GUIDANCE_CHANGED, changed)))
+
+
+async def _keep_guidance(connection: AsyncConnection, row: dict[str, Any]) -> None:
+    await lock_guidance(connection)
+    if (await connection.execute(_KEEP_GUIDANCE, row)).first():
+        await tell_guidance(connection, f"{row['kind']}:{row['service']}")
 
 
 def _incident_row(incident: Incident) -> dict[str, Any]:
@@ -83,8 +113,8 @@ def _entity_row(kind: Kind, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _keep(table: Table) -> Insert:
-    write = insert(table)
+def _keep(table: Table, **computed: Any) -> Insert:
+    write = insert(table).values(computed) if computed else insert(table)
     return write.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={
@@ -99,3 +129,6 @@ def _keep(table: Table) -> Insert:
 
 _KEEP_INCIDENT = _keep(incidents)
 _KEEP_ENTITY = _keep(entities)
+_KEEP_GUIDANCE = _keep(entities, revision=guidance_revision.next_value()).returning(
+    entities.c.service
+)

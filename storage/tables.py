@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -47,7 +48,7 @@ intake = Table(
     Column("service", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("sample", JSONB, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
     Column("first_at", TIME, nullable=False),
     Column("last_at", TIME, nullable=False),
     Column("batch_id", Uuid(as_uuid=False)),
@@ -96,6 +97,15 @@ Index("ix_audit_service_at_id", audit.c.service, audit.c.at, audit.c.id)
 Index("ix_audit_incident_id_at_id", audit.c.incident_id, audit.c.at, audit.c.id)
 Index("ix_audit_event_at_id", audit.c.event, audit.c.at, audit.c.id)
 
+# The requests that brought reports and may come again, for about a day.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("taken_at", TIME, nullable=False, server_default=func.now()),
+)
+Index("ix_receipts_taken_at", receipts.c.taken_at)
+
 incidents = Table(
     "incidents",
     metadata,
@@ -130,7 +140,11 @@ Index("ix_incidents_service_opened_at", incidents.c.service, incidents.c.opened_
 Index("ix_incidents_acknowledged_at", incidents.c.acknowledged_at)
 Index("ix_incidents_resolved_at", incidents.c.resolved_at)
 
-# Breakers, degradations and recoveries: one of each kind for a service.
+# Numbers the changes of what clients go by, in the order in which they are committed.
+guidance_revision = Sequence("guidance_revision", metadata=metadata)
+
+# Breakers, degradations and recoveries: one of each kind for a service. `revision` is the change
+# that led to the state; 0 for a recovery, by which no client goes.
 entities = Table(
     "entities",
     metadata,
@@ -139,7 +153,9 @@ entities = Table(
     Column("snapshot", JSONB, nullable=False),
     Column("recorded_at", TIME, nullable=False),
     Column("sequence", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
 )
+Index("ix_entities_revision", entities.c.revision)
 
 api_keys = Table(
     "api_keys",
@@ -236,4 +252,27 @@ channel_health = Table(
     Column("reason", Text),
     Column("since", TIME, nullable=False),
     Column("checked_at", TIME, nullable=False),
+)
+
+# How guarded calls went lately. Unlogged: it costs no write-ahead log, and after a crash of
+# PostgreSQL a window begins anew, as it would have within seconds anyway. Rows live for minutes.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("second", TIME, primary_key=True),
+    Column("reporter", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    Column("slow", BigInteger, nullable=False),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "50000"},
+)
+Index("ix_outcomes_second", outcomes.c.second)
+Index(
+    "ix_outcomes_troubled",
+    outcomes.c.service,
+    outcomes.c.second,
+    postgresql_where=or_(outcomes.c.failures > 0, outcomes.c.slow > 0),
 )

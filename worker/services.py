@@ -27,6 +27,7 @@ from storage.policy_reload import PolicyReload
 from storage.presence import POLICY_CHANGED, SILENCES_CHANGED, Presence
 from storage.processes import ProcessKind
 from storage.records import Records
+from worker.monitor import Monitor, tripping
 from worker.paging import Paging
 from workflows.breaker import CircuitBreakerWorkflow
 from workflows.degradation import DegradationWorkflow
@@ -89,7 +90,17 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
         await presence.start()
         stack.push_async_callback(presence.stop)
         await paging.check_up.start()
+        monitor = _monitor(engine, client, settings, policy)
+        await monitor.start()
+        stack.push_async_callback(monitor.stop)
         yield worker
+
+
+def _monitor(
+    engine: AsyncEngine, client: Client, settings: Settings, policy: PolicyHolder
+) -> Monitor:
+    trip = tripping(client, settings.task_queue)
+    return Monitor(engine, policy=lambda: policy.policy, trip=trip)
 
 
 def _presence(engine: AsyncEngine, policy: PolicyHolder, paging: Paging) -> Presence:

@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
-from storage.database import create_engine
-from storage.intake import Intake
+from storage.database import create_engine, transaction
+from storage.intake import Intake, RequestsRepeated
 from tests.storage.samples import LEASE, NO_LEASE, NOW, a_report, a_row, time_ordered_id
 
 
@@ -199,3 +201,75 @@ async def test_settling_while_others_take_over_leaves_no_part_of_a_batch(intake)
     await asyncio.gather(take_over(), take_over(), settle())
     assert {batch.count for batch in seen} <= {10}
     assert (await intake.waiting()).rows == 0
+
+
+async def test_a_request_that_was_taken_before_adds_nothing(intake):
+    """All or none: also not the rows of requests that came together with it."""
+    first, second = str(uuid4()), str(uuid4())
+    await intake.add([a_row()], lease=LEASE, receipts=[first])
+    with pytest.raises(RequestsRepeated):
+        await intake.add([a_row(), a_row("f2")], lease=LEASE, receipts=[first, second])
+    assert (await intake.waiting()).reports == 1
+    assert await intake.repeated([first, second]) == [first]
+
+
+async def test_a_receipt_outlives_the_rows_it_came_with(intake):
+    receipt, row = str(uuid4()), a_row()
+    await intake.add([row], lease=LEASE, receipts=[receipt])
+    batch = await intake.gather(row.workflow_id, lease=LEASE)
+    await intake.settle([batch.id])
+    with pytest.raises(RequestsRepeated):
+        await intake.add([a_row()], lease=LEASE, receipts=[receipt])
+
+
+async def test_of_one_request_taken_twice_at_once_one_is_kept(intake, database_url):
+    """Two processes got it: the client gave the first one up too early."""
+    other_engine = create_engine(database_url)
+    receipt = str(uuid4())
+    taken = await asyncio.gather(
+        *(
+            each.add([a_row()], lease=LEASE, receipts=[receipt])
+            for each in [intake, Intake(other_engine)] * 4
+        ),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in taken if each].count(RequestsRepeated) == 7
+    assert (await intake.waiting()).reports == 1
+    await other_engine.dispose()
+
+
+async def test_receipts_can_be_handed_in_later_and_twice(intake):
+    """What Temporal took while PostgreSQL was away is known once it is back."""
+    receipts = [str(uuid4()), str(uuid4())]
+    await intake.remember(receipts[:1])
+    await intake.remember(receipts)
+    assert set(await intake.repeated(receipts)) == set(receipts)
+
+
+async def test_receipts_are_kept_for_a_day(intake, engine):
+    old, young = str(uuid4()), str(uuid4())
+    await intake.remember([old, young])
+    async with transaction(engine) as connection:
+        aged = "UPDATE receipts SET taken_at = now() - CAST(:age AS interval) WHERE id = :id"
+        await connection.execute(text(aged), {"id": old, "age": timedelta(hours=26)})
+        await connection.execute(text(aged), {"id": young, "age": timedelta(hours=24)})
+    await intake.forget_receipts()
+    assert await intake.repeated([old, young]) == [young]
+
+
+async def test_old_receipts_are_let_go_of_some_at_a_time(intake, engine):
+    """However many there are, each statement ends in time."""
+    await intake.remember([str(uuid4()) for _ in range(5)])
+    async with transaction(engine) as connection:
+        await connection.execute(text("UPDATE receipts SET taken_at = now() - interval '2 days'"))
+    assert [await intake.forget_receipts(most=2) for _ in range(3)] == [True, True, False]
+    async with transaction(engine) as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM receipts")) == 0
+
+
+async def test_counts_add_up_beyond_what_an_integer_holds(intake):
+    """A thousand entries of a million each are one request."""
+    row, other = a_row(count=2**31), a_row(count=2**31)
+    await intake.add([row, other], lease=LEASE)
+    assert (await intake.waiting()).reports == 2**32
+    assert (await intake.gather(row.workflow_id, lease=LEASE)).count == 2**32

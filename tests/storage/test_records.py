@@ -23,6 +23,11 @@ from storage.rebuild import rebuild
 from storage.records import Records
 from tests.storage.samples import NOW, an_entry, an_incident
 
+# Without the revisions: a rebuild is a change, of which clients hear.
+ENTITIES = """
+    SELECT kind, service, snapshot, recorded_at, sequence FROM entities ORDER BY kind, service
+"""
+
 
 def a_record(sequence, *, at=NOW, **subject) -> Record:
     return Record(entries=(an_entry(sequence, at=at),), **subject)
@@ -46,7 +51,7 @@ async def entries_of(engine):
 async def read_models_of(engine):
     async with transaction(engine) as connection:
         incidents = await connection.execute(text("SELECT * FROM incidents ORDER BY id"))
-        entities = await connection.execute(text("SELECT * FROM entities ORDER BY kind, service"))
+        entities = await connection.execute(text(ENTITIES))
         return incidents.all(), entities.all()
 
 
@@ -100,7 +105,7 @@ async def test_a_new_run_of_an_entity_goes_on_where_the_last_ended(engine):
     later = NOW + timedelta(hours=1)
     entry = an_entry(1, at=later, run_id="another run", event=AuditEvent.BREAKER_CHANGED)
     await Records(engine).write(Record(entries=(entry,), breaker=opened.released("i1", at=later)))
-    assert (await Entities(engine).breaker("channels")).status is BreakerStatus.CLOSED
+    assert (await Entities(engine).breaker("channels")).status is BreakerStatus.HALF_OPEN
 
 
 async def test_a_record_without_state_is_facts_alone(engine):
