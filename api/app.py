@@ -11,19 +11,23 @@ from api.body_limit import BATCH_LIMIT, LIMIT, BodyLimit
 from api.problems import handle_problems
 from api.routes import (
     act,
+    alertmanager,
     audit,
     breakers,
     configuration,
     deeds,
     degradations,
     escalations,
+    events,
     health,
     incidents,
     keys,
     oncall,
+    outcomes,
     pagerduty,
     recovery,
     reports,
+    sentry,
     silences,
     simulation,
     slack,
@@ -47,17 +51,24 @@ _ROUTERS: Final = (
     silences,
     recovery,
     breakers,
+    events,
+    outcomes,
     degradations,
     audit,
     configuration,
     keys,
 )
-# What vendors call, and people without a key: each request proves itself by its signature.
-_SIGNED: Final = (slack, twilio, pagerduty, act)
+# What vendors call, and people without a key: each request proves itself by its signature, but for
+# Alertmanager's, which brings a key.
+_OUTSIDE: Final = (slack, twilio, pagerduty, act, sentry, alertmanager)
 _BODY_LIMITS: Final[Mapping[str, int]] = {
     f"{PREFIX}/errors": BATCH_LIMIT,
+    f"{PREFIX}/outcomes": BATCH_LIMIT,
     # Slack sends the whole clicked message back, as a form.
     "/slack/interactions": BATCH_LIMIT,
+    "/alertmanager/webhooks": BATCH_LIMIT,
+    # An event with its breadcrumbs may have a MiB, before it is wrapped.
+    "/sentry/webhooks": 2 * BATCH_LIMIT,
 }
 
 
@@ -90,7 +101,7 @@ def create_app(services: Services) -> FastAPI:
     for each in _ROUTERS:
         responses = {} if each is health else documentation.EVERYWHERE
         app.include_router(each.router, prefix=PREFIX, responses=responses)
-    for each in _SIGNED:
+    for each in _OUTSIDE:
         app.include_router(each.router, include_in_schema=False)
     documentation.document(app)
     return app

@@ -54,6 +54,7 @@ def require(role: Role) -> Require:
     return Require(role)
 
 
+Reporter = Annotated[Caller, Depends(require(Role.REPORTER))]
 Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
 Responder = Annotated[Caller, Depends(require(Role.RESPONDER))]
 Operator = Annotated[Caller, Depends(require(Role.OPERATOR))]

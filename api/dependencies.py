@@ -1,8 +1,9 @@
-"""Owns what routes depend on: the process's services, and the forms of ids and pages."""
+"""Owns what routes depend on: the process's services, and the forms of ids, epochs and pages."""
 
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import Field
 
 from api.services import Services
 from holdfast.domain.model import Name
@@ -27,6 +28,8 @@ IncidentId = Annotated[
 ServiceName = Annotated[
     Name, Path(description="The service, as the policy file names it.", examples=["channels"])
 ]
+# As far as JavaScript counts, and well within PostgreSQL's integers.
+Epoch = Annotated[int, Field(ge=0, le=2**53)]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at the most.")]
 Cursor = Annotated[
     str | None,

@@ -45,6 +45,8 @@ LEASE = timedelta(seconds=5)
 _PATIENCE = timedelta(seconds=2)
 _SWEEP_EVERY = 1.0
 _SWEEP_AT_MOST = 100
+# Of a long outage there are many: each statement has to end in time.
+_FORGOTTEN_AT_ONCE = 5000
 
 # Past this many starts side by side, Temporal's answers only grow slower.
 _AT_ONCE = 16
@@ -185,9 +187,9 @@ class Dispatcher:
         self._told_directly.append(batch.id)
 
     async def _forget_told(self) -> None:
-        if told := self._told_directly:
+        while told := self._told_directly[:_FORGOTTEN_AT_ONCE]:
             await self._intake.forget(told)
-            self._told_directly = self._told_directly[len(told) :]
+            del self._told_directly[: len(told)]
 
     async def _signal(self, batch: ReportBatch) -> None:
         """Tell an incident of a batch by signal-with-start, which is durable without a worker.
@@ -243,8 +245,8 @@ class Dispatcher:
                 for batch in await self._intake.abandoned(limit=_SWEEP_AT_MOST, lease=LEASE):
                     if not self.is_busy(batch.workflow_id):
                         self.send(batch)
-            except Unavailable as error:
-                log.info("the intake can't be swept", why=str(error))
+            except Exception as error:  # noqa: BLE001  # the task's edge: the next may go well
+                log.info("the intake can't be swept", why=repr(error))
 
 
 def _summary(batch: ReportBatch) -> str:

@@ -31,14 +31,16 @@ one answers, and puts everything back when it is over. It survives the crash of 
 parts, and every step is on the record.
 
 **Keys.** Every operation but `GET /health` needs an API key, `Authorization: Bearer hf_...`, and
-of it a role: `reporter` tells errors; `viewer` reads; `responder` also takes incidents; `operator`
-also restarts services; `admin` may everything, and makes keys.
+of it a role: `reporter` tells errors and how calls go, and hears of breakers and features; `viewer`
+reads; `responder` also takes incidents; `operator` also restarts services and holds breakers;
+`admin` may everything, and makes keys.
 
 **Errors** are problem documents (RFC 9457, `application/problem+json`): `type` names the kind,
 `detail` says what was wrong and what to do, `errors` names each wrong field. 503 carries
 `Retry-After`.
 
-**Times** are UTC in ISO 8601; **durations** are written as people do: `500ms`, `30s`, `1h30m`.
+**Times** are UTC in ISO 8601; **durations** are written as people do: `500ms`, `30s`, `1h30m`. The
+policy's own, and those that only programs read, are in ISO 8601 too: `PT30S`.
 
 **Pages.** A list that has more than a page holds gives a `cursor`; send it to get what follows.
 """
@@ -48,7 +50,10 @@ TAGS: Final = [
     {"name": "incidents", "description": "Errors being recovered: many reports, one incident."},
     {"name": "escalations", "description": "Who was told of what, and who is told next."},
     {"name": "recovery", "description": "What is done about errors, by itself and by hand."},
-    {"name": "protection", "description": "Circuit breakers, and services that serve less."},
+    {
+        "name": "protection",
+        "description": "Circuit breakers, services that serve less, and what clients hear of both.",
+    },
     {"name": "audit", "description": "Every fact: who did what, when, to what."},
     {"name": "administration", "description": "The policy file and the API keys."},
 ]

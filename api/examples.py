@@ -139,29 +139,6 @@ RESTART: Final[dict[str, Any]] = {
     "outcome": None,
 }
 
-BREAKER: Final = {
-    "service": "channels",
-    "status": "open",
-    "epoch": 3,
-    "since": _PAGED,
-    "holds": [{"incident_id": _ID, "reason": _TITLE, "since": _PAGED, "level": 1}],
-    "source": "workflow",
-}
-BREAKERS: Final = {"items": [BREAKER | {"source": "record"}], "cursor": None}
-DEGRADED: Final = {
-    "items": [
-        {
-            "service": "channels",
-            "level": 1,
-            "name": "lean",
-            "since": _PAGED,
-            "features_off": ["thumbnails"],
-            "holds": BREAKER["holds"],
-        }
-    ],
-    "cursor": None,
-}
-
 _ENTRY: Final = {
     "id": 1042,
     "workflow_id": f"incident:channels:{_FINGERPRINT}",
@@ -252,6 +229,9 @@ STATUS: Final = {
         }
     ],
     "keys": {"active": 3, "refreshed_at": _NOW},
+    "monitored": True,
+    "outcomes_dropped": 0,
+    "guidance": {"revision": f"{_HASH}.42", "current": True, "streams": 20},
     "record": {
         "processes": [_PROCESS],
         "intake": {"rows": 0, "reports": 0, "oldest_at": None},

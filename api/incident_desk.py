@@ -13,8 +13,9 @@ from config.search_attributes import INCIDENT
 from holdfast.domain.custody import Actor
 from holdfast.domain.incident import Incident
 from holdfast.domain.notification import DeliveryReport
+from holdfast.domain.report import incident_workflow_id
 from holdfast.domain.target import Target
-from holdfast.errors import IncidentAlreadyResolved, NotFound, Unavailable
+from holdfast.errors import Conflict, IncidentAlreadyResolved, NotFound, Unavailable
 from storage.incidents import Incidents
 from workflows.incident import IncidentWorkflow
 from workflows.messages import (
@@ -152,16 +153,43 @@ class IncidentDesk:
         with asking(handle.id):
             await handle.signal(IncidentWorkflow.delivered, report, rpc_timeout=UPDATE_PATIENCE)
 
+    async def resolve_error(
+        self, service: str, fingerprint: str, *, by: Actor, note: str
+    ) -> Incident | None:
+        """End the incident of an error that is told to be over; None if none was open.
+
+        Raises:
+            Unavailable: If Temporal or its workers gave no answer in time.
+        """
+        workflow_id = incident_workflow_id(service, fingerprint)
+        handle = self._client.get_workflow_handle_for(IncidentWorkflow.run, workflow_id)
+        try:
+            incident = await ask(self._client, IncidentWorkflow.snapshot, workflow_id)
+            if incident is None or incident.is_resolved:
+                return None
+            message = Resolve(**_deed(incident.id, by, None), note=note)
+            return await self._tell(handle, "resolve", message)
+        except (Conflict, NotFound) as error:
+            # A conflict too: it was over first, or ended while it was asked.
+            log.info("an error that is over has no open incident", id=workflow_id, why=str(error))
+            return None
+
     async def _update(self, incident_id: str, update: str, message: Deed) -> Incident:
         handle = await self._open(incident_id)
         try:
-            with asking(handle.id):
-                answer: Incident = await handle.execute_update(
-                    update, message, result_type=Incident, rpc_timeout=UPDATE_PATIENCE
-                )
-                return answer
+            return await self._tell(handle, update, message)
         except NotFound as error:
             raise _over(incident_id) from error
+
+    @staticmethod
+    async def _tell(
+        handle: WorkflowHandle[IncidentWorkflow, None], update: str, message: Deed
+    ) -> Incident:
+        with asking(handle.id):
+            answer: Incident = await handle.execute_update(
+                update, message, result_type=Incident, rpc_timeout=UPDATE_PATIENCE
+            )
+            return answer
 
     async def recheck(self, incident: Incident) -> None:
         """Have an incident whose page is held look again at once; one that is over has none."""

@@ -16,7 +16,7 @@ from api.vendor_secrets import readable
 from config.secrets import Secrets
 from holdfast.domain.channel import ChannelKind, PagerDutyChannel
 from holdfast.domain.custody import Actor, Via
-from holdfast.domain.directory import actor, display_name, find_person
+from holdfast.domain.directory import actor, find_named, find_person
 from holdfast.domain.model import Model
 from holdfast.domain.policy import Policy
 from holdfast.errors import Conflict, InvalidInput, NotFound, Unauthenticated
@@ -154,7 +154,7 @@ class PagerDutyInbox:
         """Who did it there, as the person whom the policy file knows, if it does."""
         name = ((agent.summary if agent else None) or "").strip() or "PagerDuty"
         policy = self.policy()
-        person = find_person(policy, ChannelKind.EMAIL, name) or _named(policy, name)
+        person = find_person(policy, ChannelKind.EMAIL, name) or find_named(policy, name)
         if person:
             return actor(policy, person, via=Via.PAGERDUTY)
         return Actor(name=name[:_NAME], via=Via.PAGERDUTY)
@@ -171,11 +171,3 @@ def _is_a_persons(event: _Event) -> bool:
 
 def _is_merged(incident: _Incident) -> bool:
     return incident.resolve_reason is not None and incident.resolve_reason.type == _MERGED
-
-
-def _named(policy: Policy, name: str) -> str | None:
-    wanted = name.casefold()
-    for key in policy.people:
-        if wanted in {key.casefold(), display_name(policy.people, key).casefold()}:
-            return key
-    return None

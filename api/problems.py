@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import structlog
@@ -79,6 +79,16 @@ class InvalidFields(InvalidInput):
         super().__init__(message)
         self.errors = tuple(errors)
 
+    @classmethod
+    def told(cls, what: str, errors: Sequence[FieldProblem]) -> Self:
+        """An error that says the first of them in its message too.
+
+        Args:
+            what: What can't be taken, as a sentence.
+            errors: Each wrong field.
+        """
+        return cls(f"{what}: {_sentences(errors)}", errors=errors)
+
 
 def handle_problems(app: FastAPI) -> None:
     """Have an app answer every error with a problem document."""
@@ -141,6 +151,26 @@ def wrong_fields(error: HoldfastError) -> list[FieldProblem] | None:
             return None
 
 
+def wrong_fields_of(
+    refused: Iterable[HoldfastError], *, within: str | None = None
+) -> list[FieldProblem]:
+    """The wrong fields of several entries, each behind its entry's place.
+
+    Args:
+        refused: Why each was refused, in their order.
+        within: The field that holds the entries; None if they are the whole.
+    """
+    return [
+        FieldProblem(field=_joined(within, str(place), each.field), message=each.message)
+        for place, error in enumerate(refused)
+        for each in wrong_fields(error) or [FieldProblem(field="", message=str(error))]
+    ]
+
+
+def _joined(*parts: str | None) -> str:
+    return ".".join(each for each in parts if each)
+
+
 def _headers(error: HoldfastError) -> dict[str, str]:
     match error:
         case Unavailable():
@@ -158,7 +188,7 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
         type=problem_type(InvalidInput),
         title=problem_title(InvalidInput),
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
-        detail=f"{count} wrong: " + "; ".join(map(_sentence, wrong[:3])),
+        detail=f"{count} wrong: {_sentences(wrong)}",
         instance=request.url.path,
         errors=wrong,
     )
@@ -189,8 +219,11 @@ def _message(error: Mapping[str, Any]) -> str:
     return str(error["msg"])
 
 
-def _sentence(problem: FieldProblem) -> str:
-    return f"{problem.field}: {problem.message}" if problem.field else problem.message
+def _sentences(problems: Sequence[FieldProblem]) -> str:
+    """The first few."""
+    return "; ".join(
+        f"{each.field}: {each.message}" if each.field else each.message for each in problems[:3]
+    )
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:

@@ -5,17 +5,19 @@ one fingerprint share a row. With PostgreSQL down, reports go straight to Tempor
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import structlog
-from uuid_utils.compat import uuid7
 
 from api.dispatch import LEASE, Dispatcher
-from holdfast.domain.report import Report, ReportBatch, fingerprint, incident_workflow_id
+from api.report_group import ReportGroup
+from holdfast.domain.report import Report, ReportBatch, fingerprint
 from holdfast.errors import Unavailable
-from storage.intake import Intake, IntakeRow
+from storage.intake import Intake, IntakeRow, RequestsRepeated
 from workflows.messages import ReportAnswer
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,13 @@ _COURTESY = timedelta(milliseconds=250)
 # After PostgreSQL failed, reports go straight to Temporal for so long before it is asked again.
 _AVOIDANCE = timedelta(seconds=1)
 
+_RECEIPTS_EVERY = 1.0
+_RECEIPTS_AT_ONCE = 5000
+# Of a long outage the latest: who sent the others has given up or been answered long ago.
+_MOST_UNWRITTEN = 200_000
+_SWEEP_EVERY = timedelta(minutes=10)
+_REMEMBERED = 10_000
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -34,46 +43,39 @@ class Taken:
     Attributes:
         answer: What it met; None while no incident has answered yet.
         refusal: Why it could not be kept; None when it is safe.
+        repeated: Whether its request was taken before, so that it did not count again.
     """
 
     fingerprint: str
     answer: ReportAnswer | None = None
     refusal: Unavailable | None = None
+    repeated: bool = False
 
 
-@dataclass
-class _Group:
-    """What shares one commit: a row for each fingerprint, and those that no store would take."""
+class _Receipts:
+    """Of requests that Temporal took alone: remembered here, and in time by PostgreSQL."""
 
-    rows: dict[str, IntakeRow] = field(default_factory=dict)
-    refused: dict[str, Unavailable] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self._unwritten: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
 
-    def add(self, report: Report, *, now: datetime) -> str:
-        """Fold a report into its fingerprint's row; gives the workflow's id."""
-        key = fingerprint(report)
-        happened = min(report.occurred_at or now, now)
-        row = IntakeRow(
-            id=str(uuid7()),
-            workflow_id=incident_workflow_id(report.service, key),
-            service=report.service,
-            fingerprint=key,
-            sample=report,
-            count=1,
-            first_at=happened,
-            last_at=happened,
-        )
-        if known := self.rows.get(row.workflow_id):
-            row = row.model_copy(
-                update={
-                    "id": known.id,
-                    "count": known.count + 1,
-                    "first_at": min(known.first_at, happened),
-                    "last_at": max(known.last_at, happened),
-                }
-            )
-        self.rows[row.workflow_id] = row
-        return row.workflow_id
+    def __contains__(self, receipt: str) -> bool:
+        return receipt in self._known or receipt in self._unwritten
+
+    def add(self, receipt: str) -> None:
+        for receipts, most in ((self._unwritten, _MOST_UNWRITTEN), (self._known, _REMEMBERED)):
+            receipts[receipt] = None
+            if len(receipts) > most:
+                receipts.popitem(last=False)
+
+    def unwritten(self) -> Sequence[str]:
+        """The oldest of those that PostgreSQL does not have yet."""
+        return list(islice(self._unwritten, _RECEIPTS_AT_ONCE))
+
+    def written(self, receipts: Sequence[str]) -> None:
+        """PostgreSQL has these."""
+        for receipt in receipts:
+            self._unwritten.pop(receipt, None)
 
 
 class Reception:
@@ -82,38 +84,49 @@ class Reception:
     def __init__(self, *, intake: Intake, dispatcher: Dispatcher) -> None:
         self._intake = intake
         self._dispatcher = dispatcher
-        self._group: _Group | None = None
+        self._group: ReportGroup | None = None
         self._arrived = asyncio.Event()
-        self._committer: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told_directly = _Receipts()
         self._avoid_until = datetime.min.replace(tzinfo=UTC)
 
     async def start(self) -> None:
         """Begin to take reports."""
-        self._committer = asyncio.create_task(self._commit_groups())
+        self._tasks = [
+            asyncio.create_task(self._commit_groups()),
+            asyncio.create_task(self._keep_receipts()),
+        ]
         await self._dispatcher.start()
 
     async def stop(self) -> None:
         """Stop taking reports."""
-        if self._committer:
-            self._committer.cancel()
-            await asyncio.gather(self._committer, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dispatcher.stop()
 
-    async def take(self, reports: Sequence[Report]) -> list[Taken]:
-        """Take reports; returns once each is safe or refused, with what it met if known soon."""
+    async def take(self, reports: Sequence[Report], *, receipt: str | None = None) -> list[Taken]:
+        """Take reports; returns once each is safe or refused, with what it met if known soon.
+
+        Args:
+            reports: Of one request; a :class:`CountedReport` counts for as many as it says.
+            receipt: Names the request, if it may come a second time; then it does not count again.
+        """
         now = datetime.now(UTC)
-        self._group = group = self._group or _Group()
-        workflow_ids = [group.add(report, now=now) for report in reports]
+        self._group = group = self._group or ReportGroup()
+        is_repeated = receipt is not None and receipt in group.requests
+        workflow_ids = group.add(reports, receipt=receipt, now=now)
         # In a storm the answer to the batch before is news enough.
         waits = {each for each in workflow_ids if not self._has_news(each)}
         self._arrived.set()
-        await group.done.wait()
+        await asyncio.shield(group.done)
         await asyncio.gather(*[self._dispatcher.settled(each, within=_COURTESY) for each in waits])
         return [
             Taken(
                 fingerprint=fingerprint(report),
                 answer=self._dispatcher.known(workflow_id),
                 refusal=group.refused.get(workflow_id),
+                repeated=is_repeated or receipt in group.repeated,
             )
             for report, workflow_id in zip(reports, workflow_ids, strict=True)
         ]
@@ -129,29 +142,38 @@ class Reception:
             if group:
                 await self._commit(group)
 
-    async def _commit(self, group: _Group) -> None:
+    async def _commit(self, group: ReportGroup) -> None:
         try:
+            group.leave_out([each for each in group.receipts() if each in self._told_directly])
             if datetime.now(UTC) < self._avoid_until:
-                await self._send_straight(group)
+                await self._send_straight(group, group.named_rows())
             else:
                 await self._store(group)
-        finally:
-            group.done.set()
+        except asyncio.CancelledError:
+            group.done.set_exception(Unavailable("this process is about to end"))
+            raise
+        except Exception as error:
+            # The task's edge: those who wait raise it, and the next group may well be taken.
+            log.exception("reports could not be taken")
+            group.done.set_exception(error)
+        else:
+            group.done.set_result(None)
 
-    async def _store(self, group: _Group) -> None:
+    async def _store(self, group: ReportGroup) -> None:
         """Write a group's rows; those whose fingerprint has no batch on its way leave at once."""
-        rows = [
-            row
-            if self._dispatcher.is_busy(row.workflow_id)
-            else row.model_copy(update={"batch_id": row.id})
-            for row in group.rows.values()
-        ]
+        rows = self._routed(group)
         try:
-            await self._intake.add(rows, lease=LEASE)
+            while True:
+                try:
+                    await self._intake.add(rows, receipts=group.receipts(), lease=LEASE)
+                    break
+                except RequestsRepeated:
+                    group.leave_out(await self._intake.repeated(group.receipts()))
+                    rows = self._routed(group)
         except Unavailable as error:
             log.warning("PostgreSQL is away: reports go straight to Temporal", why=str(error))
             self._avoid_until = datetime.now(UTC) + _AVOIDANCE
-            await self._send_straight(group)
+            await self._send_straight(group, rows)
             return
         for row in rows:
             if row.batch_id:
@@ -159,16 +181,43 @@ class Reception:
             else:
                 self._dispatcher.follow(row.workflow_id)
 
-    async def _send_straight(self, group: _Group) -> None:
+    def _routed(self, group: ReportGroup) -> list[IntakeRow]:
+        return [
+            row
+            if self._dispatcher.is_busy(row.workflow_id)
+            else row.model_copy(update={"batch_id": row.id})
+            for row in group.rows()
+        ]
+
+    async def _send_straight(self, group: ReportGroup, rows: Sequence[IntakeRow]) -> None:
         """Have Temporal keep what PostgreSQL can't."""
 
-        async def send(workflow_id: str, batch: ReportBatch) -> None:
+        async def send(row: IntakeRow) -> None:
             try:
-                await self._dispatcher.tell_directly(batch)
+                await self._dispatcher.tell_directly(_batch(row))
             except Unavailable as error:
-                group.refused[workflow_id] = error
+                group.refused[row.workflow_id] = error
 
-        await asyncio.gather(*[send(key, _batch(row)) for key, row in group.rows.items()])
+        await asyncio.gather(*[send(row) for row in rows])
+        for receipt in group.receipts():
+            if not group.refused.keys() & group.requests[receipt].keys():
+                self._told_directly.add(receipt)
+
+    async def _keep_receipts(self) -> None:
+        """Hand in the receipts that PostgreSQL could not take, and let go of old ones."""
+        sweep_at = datetime.min.replace(tzinfo=UTC)
+        while True:
+            await asyncio.sleep(_RECEIPTS_EVERY)
+            try:
+                while told := self._told_directly.unwritten():
+                    await self._intake.remember(told)
+                    self._told_directly.written(told)
+                if datetime.now(UTC) >= sweep_at:
+                    while await self._intake.forget_receipts():
+                        pass
+                    sweep_at = datetime.now(UTC) + _SWEEP_EVERY
+            except Exception as error:  # noqa: BLE001  # the task's edge: the next may go well
+                log.info("receipts wait", why=repr(error))
 
 
 def _batch(row: IntakeRow) -> ReportBatch:

@@ -13,19 +13,26 @@ from temporalio.client import Client
 
 from activities.action_link import ActionLinks
 from activities.roster import Roster
+from api.alertmanager_inbox import AlertmanagerInbox
+from api.breaker_desk import BreakerDesk
 from api.dispatch import Dispatcher
+from api.event_feed import EventFeed
 from api.health import HealthProbe
 from api.incident_desk import IncidentDesk
 from api.key_ring import KeyRing
+from api.outcome_book import OutcomeBook
 from api.pagerduty_inbox import PagerDutyInbox
 from api.people_front import PeopleFront
+from api.probe_relay import ProbeRelay
 from api.reception import Reception
 from api.recovery_desk import RecoveryDesk
+from api.sentry_inbox import SentryInbox
 from api.silence_desk import SilenceDesk
 from api.slack.front import SlackFront
 from api.temporal import unconnected
 from api.twilio_inbox import TwilioInbox
 from config.policy import MissingSecret, PolicyHolder, load, missing_secrets
+from config.secrets import Secrets
 from config.settings import Settings
 from config.temporal import connect, ensure_search_attributes
 from config.version import running_version
@@ -37,6 +44,7 @@ from storage.entities import Entities
 from storage.incidents import Incidents
 from storage.intake import Intake
 from storage.keys import Keys
+from storage.outcomes import OutcomeLedger
 from storage.policy_reload import PolicyReload
 from storage.presence import KEYS_CHANGED, POLICY_CHANGED, SILENCES_CHANGED, Presence
 from storage.processes import Processes, ProcessKind
@@ -66,9 +74,13 @@ class Services:
     reload: PolicyReload
     presence: Presence
     reception: Reception
+    outcome_book: OutcomeBook
+    probe_relay: ProbeRelay
     health: HealthProbe
     incident_desk: IncidentDesk
     recovery_desk: RecoveryDesk
+    breaker_desk: BreakerDesk
+    feed: EventFeed
     people: PeopleFront
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -104,6 +116,12 @@ class Services:
         dispatcher = Dispatcher(client=client, intake=intake, policy=policy, task_queue=queue)
         desk = IncidentDesk(client=client, incidents=Incidents(engine))
         people = PeopleFront.composed(settings, engine, desk, policy)
+        feed = EventFeed(engine, loaded=lambda: holder.current)
+
+        async def follow_policy() -> None:
+            await reload.follow()
+            feed.follow_policy()
+
         return cls(
             settings=settings,
             engine=engine,
@@ -118,14 +136,20 @@ class Services:
                 policy_hash=lambda: holder.current.hash,
                 hearing={
                     KEYS_CHANGED: keys.refresh,
-                    POLICY_CHANGED: reload.follow,
+                    POLICY_CHANGED: follow_policy,
                     SILENCES_CHANGED: people.silence_book.refresh,
                 },
             ),
             reception=Reception(intake=intake, dispatcher=dispatcher),
+            outcome_book=OutcomeBook(OutcomeLedger(engine), policy=policy),
+            probe_relay=ProbeRelay(client),
             health=HealthProbe(engine=engine, client=client, task_queue=queue),
             incident_desk=desk,
             recovery_desk=RecoveryDesk(client=client, policy=policy, task_queue=queue),
+            breaker_desk=BreakerDesk(
+                client=client, policy=policy, task_queue=queue, recorded=feed.board.breaker
+            ),
+            feed=feed,
             people=people,
         )
 
@@ -139,7 +163,9 @@ class Services:
         for missing in await self.missing_secrets():
             log.warning("a secret is missing", path=missing.path, why=missing.problem)
         await self.reception.start()
+        await self.outcome_book.start()
         await self.presence.start()
+        await self.feed.start()
         await self.people.start()
         self._tasks = [
             asyncio.create_task(self.keys.keep_fresh(), name="keep the keys fresh"),
@@ -158,7 +184,10 @@ class Services:
         await self.people.stop()
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
+                await self.feed.stop()
                 await self.reception.stop()
+                await self.outcome_book.stop()
+                await self.probe_relay.stop()
                 await self.presence.stop()
                 await self.engine.dispose()
         except TimeoutError:
@@ -197,6 +226,23 @@ class Services:
     def pagerduty(self) -> PagerDutyInbox:
         """Where PagerDuty comes in."""
         return self.people.pagerduty
+
+    @property
+    def alertmanager(self) -> AlertmanagerInbox:
+        """Where Alertmanager comes in."""
+        return AlertmanagerInbox(
+            policy=lambda: self.holder.policy, reception=self.reception, desk=self.incident_desk
+        )
+
+    @property
+    def sentry(self) -> SentryInbox:
+        """Where Sentry comes in."""
+        return SentryInbox(
+            policy=lambda: self.holder.policy,
+            secrets=Secrets(os.environ),
+            reception=self.reception,
+            desk=self.incident_desk,
+        )
 
     @property
     def audit(self) -> Audit:

@@ -10,7 +10,6 @@ from api.health import Health
 from api.services import Services
 from config.policy import MissingSecret
 from config.version import running_version
-from holdfast.domain.breaker import BreakerStatus
 from holdfast.domain.channel import ChannelKind
 from holdfast.domain.notification import FailureKind
 from holdfast.domain.policy import Policy
@@ -22,6 +21,7 @@ from storage.incidents import IncidentCounts
 from storage.intake import IntakeBacklog
 from storage.presence import ALIVE_WITHIN
 from storage.processes import Process
+from storage.seat import MONITOR, is_taken
 
 
 class PolicyProblem(BaseModel):
@@ -136,13 +136,23 @@ class KeyStatus(BaseModel):
     )
 
 
+class GuidanceStatus(BaseModel):
+    """What clients are told of breakers and features."""
+
+    revision: str = Field(description="The state of things; the same in all processes.")
+    current: bool = Field(description="Whether this process hears of changes.")
+    streams: int = Field(description="How many clients hear of them on this process.")
+
+
 class Recorded(BaseModel):
     """What the record in PostgreSQL tells."""
 
     processes: list[Process] = Field(description="The processes that gave a heartbeat lately.")
     intake: IntakeBacklog = Field(description="Reports that were taken and wait for Temporal.")
     incidents: IncidentCounts = Field(description="The active incidents, counted.")
-    breakers_open: list[str] = Field(description="The services whose breaker is open.")
+    breakers_open: list[str] = Field(
+        description="The services whose breaker is open, be it by an operator."
+    )
     degraded: list[DegradedService] = Field(description="The services that serve less.")
     recoveries: list[RecoveringService] = Field(
         description="The services on which recovery is at work, or that run on their fallback."
@@ -160,14 +170,26 @@ class Status(BaseModel):
     channels: list[ChannelStatus] = Field(description="The channels of the policy file.")
     calendars: list[CalendarStatus] = Field(description="The schedules that have a calendar.")
     keys: KeyStatus = Field(description="The API keys.")
+    monitored: bool | None = Field(
+        description="Whether a worker watches how guarded calls go; unknown without the record."
+    )
+    outcomes_dropped: int = Field(
+        description="How many guarded calls this process was told of and could not write down, "
+        "since its start: PostgreSQL was away."
+    )
+    guidance: GuidanceStatus = Field(description="What clients are told.")
     record: Recorded | None = Field(description="What the record tells; nothing while it is away.")
     record_problem: str | None = Field(description="Why the record tells nothing.")
 
 
 async def status_of(services: Services) -> Status:
     """Gather all that can be reached; what can't is left out, and said so."""
-    health, missing, checked, record = await asyncio.gather(
-        services.health.health(), services.missing_secrets(), _checked(services), _record(services)
+    health, missing, checked, monitored, record = await asyncio.gather(
+        services.health.health(),
+        services.missing_secrets(),
+        _checked(services),
+        _monitored(services),
+        _record(services),
     )
     policy = services.holder.policy
     recorded = record if isinstance(record, Recorded) else None
@@ -185,6 +207,13 @@ async def status_of(services: Services) -> Status:
         channels=_channels(policy, checked),
         calendars=_calendars(policy, checked),
         keys=KeyStatus(active=len(services.keys), refreshed_at=services.keys.refreshed_at),
+        monitored=monitored,
+        outcomes_dropped=services.outcome_book.dropped,
+        guidance=GuidanceStatus(
+            revision=services.feed.board.position,
+            current=services.feed.is_current,
+            streams=len(services.feed),
+        ),
         record=recorded,
         record_problem=str(record) if isinstance(record, Unavailable) else None,
     )
@@ -205,6 +234,13 @@ async def _checked(services: Services) -> dict[str, Checked]:
     return {each.key: each for each in found}
 
 
+async def _monitored(services: Services) -> bool | None:
+    try:
+        return await is_taken(services.engine, MONITOR)
+    except Unavailable:
+        return None
+
+
 async def _record(services: Services) -> Recorded | Unavailable:
     entities = services.entities
     try:
@@ -222,7 +258,7 @@ async def _record(services: Services) -> Recorded | Unavailable:
         processes=processes,
         intake=intake,
         incidents=incidents,
-        breakers_open=[each.service for each in breakers if each.status is BreakerStatus.OPEN],
+        breakers_open=[each.service for each in breakers if each.status.rejects],
         degraded=[DegradedService(service=each.service, level=each.level) for each in degraded],
         recoveries=[
             RecoveringService.of(each)

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.authentication import Viewer
 from api.dependencies import ServicesDependency
 from api.documentation import example
-from api.examples import DEGRADED
+from api.examples_of_breakers import DEGRADED
 from api.listing import Listing
 from holdfast.domain.degradation import Degradation
 from holdfast.domain.holds import Hold

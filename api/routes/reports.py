@@ -1,27 +1,20 @@
 """Owns the intake of reports: one or a batch, each answered for itself."""
 
 from typing import Annotated, Any
+from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field, ValidationError
-from pydantic_core import from_json
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from api.authentication import require
+from api.authentication import Reporter
 from api.dependencies import ServicesDependency
 from api.documentation import EVERYWHERE, example
+from api.json_body import parsed
 from api.key_ring import Caller
-from api.problems import (
-    FieldProblem,
-    InvalidFields,
-    Problem,
-    field_problems,
-    problem_of,
-    wrong_fields,
-)
+from api.problems import InvalidFields, Problem, field_problems, problem_of, wrong_fields_of
 from api.reception import Taken
 from holdfast.domain.incident_status import IncidentStatus
-from holdfast.domain.report import MAX_REPORT_BYTES, Report
-from holdfast.domain.role import Role
+from holdfast.domain.report import MAX_REPORT_BYTES, CountedReport, Report, size_of
 from holdfast.errors import HoldfastError, InvalidInput, PayloadTooLarge, Unavailable
 
 router = APIRouter(tags=["incidents"])
@@ -37,7 +30,20 @@ _EXAMPLE = {
     "labels": {"region": "eu-west"},
     "occurred_at": "2026-03-01T08:14:58.120Z",
 }
-_REPORT_SCHEMA = {"$ref": "#/components/schemas/Report"}
+_COUNTED = CountedReport.model_json_schema()["properties"]
+_REPORT_SCHEMA = {
+    "allOf": [
+        {"$ref": "#/components/schemas/Report"},
+        {
+            "type": "object",
+            "properties": {
+                name: schema for name, schema in _COUNTED.items() if name not in Report.model_fields
+            },
+        },
+    ]
+}
+_RECEIPTS = UUID("6f4d2b1e-58c3-4c0e-9a57-0d6b8e1f3a42")
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")]
 
 
 class ReportResult(BaseModel):
@@ -113,18 +119,33 @@ _DOCUMENTED = {
 async def report_errors(
     request: Request,
     services: ServicesDependency,
-    _: Annotated[Caller, Depends(require(Role.REPORTER))],
+    caller: Reporter,
+    idempotency_key: Annotated[
+        IdempotencyKey | None,
+        Header(description="Names the request: however often it is sent, it counts once."),
+    ] = None,
 ) -> ReportResults:
     """Take reports. What is answered with `accepted` is safe, whatever crashes next.
 
     A wrong report in a batch does not keep the others from being taken. Only when none can be
     taken is the whole answer a problem document.
+
+    A request without an answer may be sent again: with the same `Idempotency-Key` it counts once,
+    for at least a day. Reports that were not taken (`accepted` is false, with the status 503) are
+    sent again alone, under the same key.
     """
     entries = _entries(await request.body())
     read = [_read(entry) for entry in entries]
-    reports = [each for each in read if isinstance(each, Report)]
+    reports = [each for each in read if isinstance(each, CountedReport)]
     _refuse_if_none(read, is_batch=len(entries) > 1)
-    taken = iter(await services.reception.take(reports))
+    receipt = _receipt(caller, idempotency_key) if idempotency_key else None
+    answers = await services.reception.take(reports, receipt=receipt)
+    services.outcome_book.take_reports(
+        report
+        for report, answer in zip(reports, answers, strict=True)
+        if answer.refusal is None and not answer.repeated
+    )
+    taken = iter(answers)
     results = [
         _result(next(taken), each, services.holder.policy.services.keys())
         if isinstance(each, Report)
@@ -137,24 +158,25 @@ async def report_errors(
 
 
 def _entries(body: bytes) -> list[Any]:
-    try:
-        document = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise InvalidInput(f"this is not JSON: {error}") from error
+    document = parsed(body)
     entries = document if isinstance(document, list) else [document]
     if not 0 < len(entries) <= MAX_BATCH:
         raise InvalidInput(f"a batch has 1 to {MAX_BATCH} reports, not {len(entries)}")
     return entries
 
 
-def _read(entry: Any) -> Report | HoldfastError:
+def _receipt(caller: Caller, key: str) -> str:
+    """The request's name; each caller's own, for one's key is nobody else's concern."""
+    return str(uuid5(_RECEIPTS, f"{caller.name}\0{key}"))
+
+
+def _read(entry: Any) -> CountedReport | HoldfastError:
     try:
-        report = Report.model_validate(entry, extra="forbid")
+        report = CountedReport.model_validate(entry, extra="forbid")
     except ValidationError as error:
         wrong = field_problems(error.errors(include_url=False, include_input=False))
-        told = "; ".join(f"{each.field}: {each.message}" for each in wrong[:3])
-        return InvalidFields(f"the report cannot be taken: {told}", errors=wrong)
-    if (size := len(report.model_dump_json())) > MAX_REPORT_BYTES:
+        return InvalidFields.told("the report cannot be taken", wrong)
+    if (size := size_of(report)) > MAX_REPORT_BYTES:
         return PayloadTooLarge(
             f"the report has {size} bytes, {MAX_REPORT_BYTES} are the most: shorten its context",
             field="context",
@@ -162,17 +184,13 @@ def _read(entry: Any) -> Report | HoldfastError:
     return report
 
 
-def _refuse_if_none(read: list[Report | HoldfastError], *, is_batch: bool) -> None:
+def _refuse_if_none(read: list[CountedReport | HoldfastError], *, is_batch: bool) -> None:
     refused = [each for each in read if isinstance(each, HoldfastError)]
     if len(refused) < len(read):
         return
     if not is_batch:
         raise refused[0]
-    wrong = [
-        FieldProblem(field=f"{place}.{each.field}".rstrip("."), message=each.message)
-        for place, error in enumerate(refused)
-        for each in wrong_fields(error) or [FieldProblem(field="", message=str(error))]
-    ]
+    wrong = wrong_fields_of(refused)
     raise InvalidFields("no report of the batch can be taken", errors=wrong)
 
 

@@ -72,6 +72,27 @@ async def test_it_starts_with_nothing_else_there_and_ends_when_told(policy_file,
     assert b"Traceback" not in output
 
 
+async def test_it_does_not_wait_for_the_clients_of_the_event_stream(policy_file):
+    """They would stay for ever: they are let go, each with an orderly end."""
+    port = free_port()
+    async with running(policy_file, port) as process:
+        await eventually(lambda: asked(port, "/api/system/health"), within=30)
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        url = f"http://127.0.0.1:{port}/api/system/events"
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=15) as client,
+            client.stream("GET", url) as answer,
+        ):
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "retry: 1000"
+            process.send_signal(signal.SIGTERM)
+            assert [each async for each in lines][-1] == ""
+            async with asyncio.timeout(5):
+                output, _ = await process.communicate()
+    assert b"Cancel" not in output
+    assert b"Traceback" not in output
+
+
 async def test_a_broken_policy_file_ends_the_start_with_its_problems(policy_file):
     policy_file.write_text("version: 2\n")
     async with running(policy_file, free_port()) as process:

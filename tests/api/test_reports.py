@@ -65,17 +65,38 @@ async def test_a_wrong_report_does_not_keep_the_rest_of_a_batch_out(client, stag
         ({"message": "a\u0000b"}, "message"),
         ({"context": {"a": {"b": ["x", "\u001b[31m"]}}}, "context.a.b.1"),
         ({"occurred_at": "2026-03-01T08:00:00"}, "occurred_at"),
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at"),
+        ({"occurred_at": "9999-12-31T23:59:59-14:00"}, "occurred_at"),
         ({"context": nested(MAX_CONTEXT_DEPTH + 1)}, "context"),
         ({"context": {"big": "x" * MAX_REPORT_BYTES}}, "context"),
+        ({"count": 0}, "count"),
+        ({"count": 1_000_001}, "count"),
+        ({"count": 2, "first_occurred_at": "yesterday"}, "first_occurred_at"),
+        ({"first_occurred_at": "0001-01-01T00:00:00+14:00"}, "first_occurred_at"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
 )
 async def test_bad_input_names_its_field(client, service, fields, field):
-    """Wrong types, unknown fields, control characters, times without a zone, too deep, too long."""
+    """Wrong types, unknown fields, control characters, times that are none, too deep, too long."""
     answer = await client.post("/errors", json=report_of(service) | fields)
     problem = problem_of(answer)
     assert answer.status_code in {413, 422}
     assert problem.errors[0].field.startswith(field)
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e4", "\U0001f600"])
+async def test_a_report_may_be_as_long_as_it_is_told_to_be(client, service, character):
+    """In bytes, as its sender wrote it: a client that measures it first loses nothing."""
+
+    def written(length):
+        report = report_of(service, context={"big": character * length})
+        return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode()
+
+    longest = (MAX_REPORT_BYTES - len(written(0))) // len(character.encode())
+    answer = await client.post("/errors", content=written(longest), headers=JSON)
+    assert answer.status_code == 202
+    answer = await client.post("/errors", content=written(longest + 1), headers=JSON)
+    assert problem_of(answer).status == 413
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1, 2", b'{"a": NaN}', b"[" * 5000, b"\xff\xfe"])
