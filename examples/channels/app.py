@@ -9,10 +9,15 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 
-from examples.channels.channel import Channel, ChannelView, Outcome, Status
+from examples.channels.channel import Channel
 from examples.channels.request import Act, Signature
 from examples.channels.settings import Feed, Settings
 from examples.channels.station import Station
+from examples.channels.view import ChannelView, Outcome, Status
+from holdfast.client import Holdfast
+from holdfast.integrations.asgi import HoldfastMiddleware
+
+SERVICE = "channels"
 
 router = APIRouter()
 
@@ -26,8 +31,11 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Channels", lifespan=lifespan)
-    secret = settings.action_secret
-    app.state.station = Station(settings)
+    url, key, secret = settings.holdfast_url, settings.holdfast_key, settings.action_secret
+    holdfast = Holdfast(str(url), key.get_secret_value(), service=SERVICE)
+    # Answers of 503 tell of a channel, and the watcher reports those.
+    app.add_middleware(HoldfastMiddleware, holdfast=holdfast, error_answers=False)
+    app.state.station = Station(settings, holdfast)
     app.state.signature = Signature(secret.get_secret_value() if secret else None)
     app.include_router(router)
     return app
@@ -107,6 +115,14 @@ async def channel_health(
     if view.status is not Status.ON_AIR:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return view
+
+
+@router.get("/channels/{name}/preview")
+def preview(channel: Annotated[Channel, Depends(_channel)]) -> Response:
+    """Show a still picture of the last second; 404 while previews are switched off."""
+    if channel.preview is None or not channel.preview.exists():
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no preview of {channel.name} now")
+    return Response(channel.preview.read_bytes(), media_type="image/jpeg")
 
 
 @router.post("/channels/{name}/restart", dependencies=SIGNED)

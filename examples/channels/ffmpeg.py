@@ -5,6 +5,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import NamedTuple
 
 import imageio_ffmpeg  # type: ignore[import-untyped]  # it ships no hints
 
@@ -13,6 +14,18 @@ from examples.channels.tether import tethered
 STDERR_LINES = 20
 QUIET = ["-hide_banner", "-nostdin", "-loglevel", "error"]
 PROGRESS = ["-progress", "pipe:1", "-stats_period", "0.5"]
+
+
+class Progress(NamedTuple):
+    """What ffmpeg has done so far.
+
+    Attributes:
+        frames: How many frames it has put out.
+        size: How many bytes that made.
+    """
+
+    frames: int
+    size: int
 
 
 async def start(*arguments: str) -> Process:
@@ -34,12 +47,16 @@ async def kill(process: Process) -> None:
     await process.wait()
 
 
-async def frame_counts(process: Process) -> AsyncIterator[int]:
-    """The number of frames so far, about twice a second, until ffmpeg closes its output."""
+async def progress(process: Process) -> AsyncIterator[Progress]:
+    """How far it has come, about twice a second, until it closes its output."""
+    told = {"frame": "0", "total_size": "0"}
     async for line in _lines(process.stdout):
         name, _, value = line.partition("=")
-        if name == "frame":
-            yield int(value)
+        told[name] = value
+        # The last line of each telling. Before its first packet the size is "N/A".
+        if name == "progress":
+            size = told["total_size"]
+            yield Progress(int(told["frame"]), int(size) if size.isdecimal() else 0)
 
 
 async def last_words(process: Process) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from examples.channels import ffmpeg
 
 # Enough of the stream to know its codec; by default ffmpeg looks for sound for five seconds.
 PROBE = ["-analyzeduration", "500000"]
-SINK = ["-c", "copy", "-f", "null", "-"]
+# Into nothing, but as a file: only then does ffmpeg count the bytes.
+SINK = ["-c", "copy", "-f", "flv", "-y", "/dev/null"]
 # For an ffmpeg that ends at once, because the port is taken say.
 PAUSE = timedelta(seconds=0.2)
 
@@ -46,8 +47,8 @@ class Ingest:
 
     async def _count(self, process: Process) -> None:
         self._frames = 0
-        async for self._frames in ffmpeg.frame_counts(process):
-            self._say(f"frames={self._frames}")
+        async for self._frames, size in ffmpeg.progress(process):
+            self._say(f"frames={self._frames} bytes={size}")
 
     def _say(self, text: str) -> None:
         print(f"{self._name}: {text}", flush=True)

@@ -1,26 +1,29 @@
 """The publisher: one ffmpeg that sends a test picture to an RTMP URL."""
 
 import asyncio
-import shlex
 from asyncio.subprocess import Process
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 from examples.channels import ffmpeg
+from examples.channels.picture import Picture
 from examples.channels.run import Run
 from examples.channels.settings import ChannelConfig, Feed
 
-# A small picture, few frames, the quickest preset: a channel costs a few hundredths of a core.
-PICTURE = shlex.split("-re -f lavfi -i testsrc2=size=320x180:rate=15")
-ENCODER = shlex.split("-c:v libx264 -preset ultrafast -tune zerolatency -g 15 -threads 1 -f flv")
-
 
 class Publisher:
-    """One run of ffmpeg; a channel that is started again gets a new one."""
+    """One run of ffmpeg; a channel that is started again gets a new one.
 
-    def __init__(self, process: Process, config: ChannelConfig) -> None:
+    Attributes:
+        run: What is known of it so far.
+        picture: What it makes.
+    """
+
+    def __init__(self, process: Process, config: ChannelConfig, picture: Picture) -> None:
         self.run = Run(started_at=datetime.now(UTC))
+        self.picture = picture
         self._config = config
         self.pid = process.pid
         self._process = process
@@ -28,9 +31,12 @@ class Publisher:
         self._following = asyncio.create_task(self._follow())
 
     @classmethod
-    async def start(cls, config: ChannelConfig, feed: Feed) -> Self:
+    async def start(
+        cls, config: ChannelConfig, feed: Feed, picture: Picture, *, preview: Path
+    ) -> Self:
         """Start publishing; whether it works shows in :attr:`run`."""
-        return cls(await ffmpeg.start(*PICTURE, *ENCODER, config.url(feed)), config)
+        arguments = picture.arguments(config.url(feed), preview=preview)
+        return cls(await ffmpeg.start(*arguments), config, picture)
 
     async def decided(self, *, within: timedelta) -> None:
         """Wait until it has brought its first frame or died, or until the time is over."""
@@ -51,7 +57,7 @@ class Publisher:
         self._decided.set()
 
     async def _count_frames(self) -> None:
-        async for frames in ffmpeg.frame_counts(self._process):
+        async for frames, _ in ffmpeg.progress(self._process):
             self.run = self.run.advanced(frames, now=datetime.now(UTC))
             if frames:
                 self._decided.set()

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import HTTPException, Request
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from examples.channels.channel import Outcome
+from examples.channels.view import Outcome
 
 ANSWERS_KEPT = 1000
 

@@ -77,6 +77,11 @@ class Run:
         return now - self.last_frame_at <= patience
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it got as far as its first frame and goes on."""
+        return self.exit_code is None and self.frames > 0
+
+    @property
     def was_refused(self) -> bool:
         """Whether it ended because nobody listened at its ingest."""
         return bool(self.exit_code) and _REFUSED in "\n".join(self.stderr_tail)

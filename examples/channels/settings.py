@@ -26,6 +26,11 @@ class Feed(StrEnum):
     PRIMARY = "primary"
     STANDBY = "standby"
 
+    @property
+    def other(self) -> "Feed":
+        """The one of the two that it isn't."""
+        return Feed.STANDBY if self is Feed.PRIMARY else Feed.PRIMARY
+
 
 class ChannelConfig(BaseModel):
     """One channel of the file: its name and where it may publish.
@@ -43,6 +48,15 @@ class ChannelConfig(BaseModel):
     def url(self, feed: Feed) -> str:
         """The feed's URL with its stream key."""
         return self.primary if feed is Feed.PRIMARY else self.standby
+
+    def ingest(self, feed: Feed) -> str:
+        """The name of the feed's ingest, as the policy file has it and its breaker goes by."""
+        return self.ingest_of(self.name, feed)
+
+    @staticmethod
+    def ingest_of(channel: str, feed: Feed) -> str:
+        """The name of an ingest of the channel of that name."""
+        return f"ingest-{channel}-{feed}"
 
     def shown(self, feed: Feed) -> str:
         """The feed's URL without its stream key."""

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from examples.channels.channel import Channel
+from examples.channels.fitter import Fitter
 from examples.channels.request import Answers
 from examples.channels.settings import ChannelFile, Settings
 from examples.channels.watcher import Watcher
@@ -12,19 +15,33 @@ from holdfast.client import Holdfast
 
 
 class Station:
-    """The channels by name, the watcher and the answers given; :meth:`on_air` runs them.
+    """The channels by name, what looks after them, and the answers given; :meth:`on_air` runs them.
+
+    Args:
+        settings: The service's.
+        holdfast: Closed when the station goes off the air.
 
     Attributes:
         channels: The file's channels by name, in its order.
         answers: What actions brought, by idempotency key.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        configs = ChannelFile.read(settings.config).channels
-        patience = settings.no_frames_after
-        self.channels = {c.name: Channel(c, no_frames_after=patience) for c in configs}
+    def __init__(self, settings: Settings, holdfast: Holdfast) -> None:
+        self._folder = TemporaryDirectory(prefix="channels-previews-")
+        self.channels = {
+            config.name: Channel(
+                config,
+                holdfast=holdfast,
+                no_frames_after=settings.no_frames_after,
+                previews=Path(self._folder.name),
+            )
+            for config in ChannelFile.read(settings.config).channels
+        }
         self.answers = Answers()
-        self._settings = settings
+        self._holdfast = holdfast
+        channels = [*self.channels.values()]
+        self._watcher = Watcher(channels, holdfast, every=settings.report_every)
+        self._fitter = Fitter(channels)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -35,16 +52,15 @@ class Station:
     @asynccontextmanager
     async def on_air(self) -> AsyncIterator[None]:
         """Publish and watch the channels; afterwards no ffmpeg is left."""
-        settings, channels = self._settings, [*self.channels.values()]
-        key = settings.holdfast_key.get_secret_value()
-        with Holdfast(str(settings.holdfast_url), key, service="channels") as holdfast:
-            watcher = Watcher(channels, holdfast, every=settings.report_every)
-            self._watching = asyncio.create_task(watcher.run())
+        channels = [*self.channels.values()]
+        with self._folder, self._holdfast:
+            self._watching = asyncio.create_task(self._watcher.run())
+            fitting = asyncio.create_task(self._fitter.run())
             starting = [asyncio.create_task(channel.restart()) for channel in channels]
             try:
                 yield
             finally:
-                await _cancel([self._watching, *starting])
+                await _cancel([self._watching, fitting, *starting])
                 await self.answers.close()
                 await asyncio.gather(*(channel.close() for channel in channels))
 

@@ -1,7 +1,7 @@
-"""``python -m examples.demo``: four outages, told while they happen, on a real system.
+"""``python -m examples.demo``: five outages, told while they happen, on a real system.
 
-It starts Holdfast on free ports with a folder of its own, two live channels over RTMP and a
-stand-in for Slack; breaks them; and ends by itself. The exit code is 0 only when everything that
+It starts Holdfast on free ports with a folder of its own, three live channels over RTMP and
+a stand-in for Slack; breaks them; and ends by itself. The exit code is 0 only when everything that
 it told was seen to happen: 1 when something was not, 2 when it could not be started, 130 when it
 was interrupted.
 """
@@ -30,7 +30,7 @@ from holdfast.errors import HoldfastError
 
 TOLD, FAILED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
 CLOSED_WITHIN = timedelta(seconds=30)
-# Two in the third story, three in the fourth.
+# Two in the fourth story, three in the fifth.
 PAGES_IN_ALL = 5
 GONE_WITHIN = timedelta(seconds=5)
 

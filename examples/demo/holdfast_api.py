@@ -7,6 +7,7 @@ import httpx
 
 from examples.demo.claims import ClaimFailed
 from holdfast.domain.audit import AuditEntry, AuditEvent
+from holdfast.domain.guidance import BreakerGuidance
 from holdfast.domain.incident import Incident
 from holdfast.domain.role import Role
 
@@ -59,6 +60,11 @@ class HoldfastApi:
         """All facts of an incident, the oldest first."""
         return await self._audit({"incident_id": incident_id})
 
+    async def audit_of_breaker(self, service: str, *, since: datetime) -> list[AuditEntry]:
+        """All that a service's circuit breaker did since then, the oldest first."""
+        event = AuditEvent.BREAKER_CHANGED.value
+        return await self._audit({"service": service, "event": event, "since": since.isoformat()})
+
     async def acknowledge(self, incident_id: str) -> Incident:
         """Take an incident."""
         answer = await self._ask("POST", f"/errors/{incident_id}/acknowledge")
@@ -75,6 +81,17 @@ class HoldfastApi:
         ticket = await self._ask("POST", f"/recovery/{action}/{service}", json=body)
         outcome = ticket["outcome"] or {"status": "unknown"}
         return str(outcome["status"])
+
+    async def breaker(self, service: str) -> BreakerGuidance:
+        """A service's circuit breaker as it is now."""
+        found = await self._ask("GET", f"/circuit-breakers/{service}")
+        return BreakerGuidance.model_validate(found)
+
+    async def features_off(self, service: str) -> list[str]:
+        """What a service leaves out for now."""
+        listed = await self._ask("GET", "/degraded-services")
+        found = (each["features_off"] for each in listed["items"] if each["service"] == service)
+        return list(next(found, []))
 
     async def _audit(self, query: dict[str, str]) -> list[AuditEntry]:
         listed = await self._ask(

@@ -29,7 +29,7 @@ from standalone.system import System
 POLICY = Path(__file__).with_name("demo.yaml")
 # Where the policy file has the services that the demo starts on other ports.
 STUDIO_THERE, SLACK_THERE = "http://127.0.0.1:8100", "http://127.0.0.1:8200/api/"
-CHANNELS = ("news", "sports")
+CHANNELS = ("news", "sports", "films")
 # Whom the policy's levels page, the first level's first: Ada is on call.
 LEVELS = ("U0ADA", "#live-leads", "#everybody")
 # One of the leads: the key in the policy file, and of the API.
@@ -82,6 +82,18 @@ class Stage:
         pages = self.received(incident_id, NotificationKind.PAGE)
         require("nobody is paged for it", holds=not pages, seen=pages)
         return incident, entries
+
+    async def aftermath(self, channel: str, *, since: datetime) -> bool:
+        """See the second incident of a lost ingest close by itself, if there is one.
+
+        A restart that failed was refused, for the channel a new error. It reports that only if
+        nothing else brings it on the air sooner.
+        """
+        workflow = incident_workflow_id(SERVICE, f"RtmpConnectionRefused:{channel}")
+        found = await self.holdfast.opened(workflow, since=since)
+        if found:
+            await self.recovered(found, by="retry")
+        return bool(found)
 
     async def log(self, incident_id: str, *, until: AuditEvent) -> list[AuditEntry]:
         """Wait until the audit log has a fact of an incident; all that it has by then."""

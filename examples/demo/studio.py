@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import yaml
 
-from examples.channels.channel import ChannelView, Status
+from examples.channels.ffmpeg import Progress
 from examples.channels.settings import Feed
+from examples.channels.view import ChannelView, Status
 from examples.demo.claims import eventually
 from standalone import environment
 from standalone.child import Child, Program
@@ -23,7 +24,9 @@ from standalone.system import CHECKOUT
 HOST = "127.0.0.1"
 SERVICE = "channels"
 FLOWS_WITHIN = timedelta(seconds=20)
-_FRAMES = re.compile(r": frames=(\d+)$")
+_PROGRESS = re.compile(r": frames=(\d+) bytes=(\d+)$")
+# A second of them, with at least one key frame.
+ENOUGH_FRAMES = FRAME_RATE = 15
 
 
 class Studio:
@@ -62,7 +65,12 @@ class Studio:
             await asyncio.gather(*(self.bring_back(*feed) for feed in self._ports))
             listed = self._home / "channels.yaml"
             listed.write_text(yaml.safe_dump({"channels": self._listed()}))
-            mine = {"CHANNELS_PORT": str(self._port), "CHANNELS_CONFIG": str(listed)}
+            mine = {
+                "CHANNELS_PORT": str(self._port),
+                "CHANNELS_CONFIG": str(listed),
+                # By default it would find what a service of the same name left unsent elsewhere.
+                "HOLDFAST_SPILL": str(self._home / "unsent"),
+            }
             self._service = self._child(
                 "examples.channels",
                 name=SERVICE,
@@ -98,16 +106,39 @@ class Studio:
         )
         await self._ingests[channel, feed].start()
 
+    async def has_preview(self, channel: str) -> bool:
+        """Whether the service shows a still picture of a channel."""
+        return (await self._http.get(f"/channels/{channel}/preview")).is_success
+
     async def view(self, channel: str) -> ChannelView:
         """What the service tells of a channel."""
         response = await self._http.get(f"/channels/{channel}")
         return ChannelView.model_validate(response.raise_for_status().json())
 
-    def received(self, channel: str, feed: Feed) -> int:
-        """How many frames an ingest has got from its present publisher, by its own count."""
+    def received(self, channel: str, feed: Feed) -> Progress:
+        """What an ingest has got from its present publisher, by its own count."""
         [last] = self._ingests[channel, feed].log.tail(1).splitlines() or [""]
-        found = _FRAMES.search(last)
-        return int(found.group(1)) if found else 0
+        found = _PROGRESS.search(last)
+        return Progress(*map(int, found.groups())) if found else Progress(0, 0)
+
+    async def bitrate(self, channel: str, *, hd: bool) -> int:
+        """Wait until a channel sends the one picture or the other; its kbit/s at the ingest.
+
+        Raises:
+            ClaimFailed: It does not.
+        """
+
+        async def look() -> tuple[ChannelView, Progress]:
+            view = await self.view(channel)
+            return view, self.received(channel, view.feed)
+
+        _, got = await eventually(
+            f"{channel} is on the air {'in HD' if hd else 'in small'}",
+            look,
+            holds=lambda seen: _shows(seen[0], hd=hd) and seen[1].frames > ENOUGH_FRAMES,
+            within=FLOWS_WITHIN,
+        )
+        return got.size * 8 * FRAME_RATE // got.frames // 1000
 
     async def flowing(self, channel: str, feed: Feed) -> ChannelView:
         """Wait until frames leave a channel and arrive at that ingest, both counts growing.
@@ -117,7 +148,7 @@ class Studio:
         """
 
         async def look() -> tuple[ChannelView, int]:
-            return await self.view(channel), self.received(channel, feed)
+            return await self.view(channel), self.received(channel, feed).frames
 
         first, got = await eventually(
             f"frames of {channel} arrive at its {feed} ingest",
@@ -166,3 +197,7 @@ class Studio:
 
 def _on_air(view: ChannelView, feed: Feed) -> bool:
     return view.status is Status.ON_AIR and view.feed is feed
+
+
+def _shows(view: ChannelView, *, hd: bool) -> bool:
+    return view.status is Status.ON_AIR and view.picture is not None and view.picture.hd is hd

@@ -60,17 +60,17 @@ class Teller:
 
     def opening(self) -> None:
         """Say what is about to start."""
-        self._console.print(Text("Holdfast in four outages", style="bold"))
+        self._console.print(Text("Holdfast in five outages", style="bold"))
         self.tell(
             "Starting PostgreSQL, Temporal and Holdfast, and what they look after: a service with "
-            "two live channels, news and sports, that ffmpeg publishes over RTMP, each to a "
-            "primary ingest with a standby beside it. Slack is a stand-in on this machine; all "
+            "three live channels, news, sports and films, that ffmpeg publishes over RTMP, each to "
+            "a primary ingest with a standby beside it. Slack is a stand-in on this machine; all "
             "else is the real thing."
         )
 
     def ready(self, api_url: str, temporal_ui_url: str, *, took: timedelta) -> None:
         """Say that everything runs, and where to watch it meanwhile."""
-        self.tell(f"Both channels are on the air after {took.total_seconds():.1f} s.")
+        self.tell(f"All channels are on the air after {took.total_seconds():.1f} s.")
         self.aside(f"API reference {api_url}/docs   Temporal UI {temporal_ui_url}")
 
     def chapter(self, title: str) -> None:
@@ -128,11 +128,16 @@ class Teller:
         with self._console.status(Text(for_what, style="dim")):
             yield
 
-    def timeline(self, entries: Sequence[AuditEntry]) -> None:
-        """Show the present story as the audit log has it."""
-        shown = timeline.table(timeline.rows(entries, self.marks))
+    def timeline(
+        self, entries: Sequence[AuditEntry], *, breaker: Sequence[AuditEntry] = ()
+    ) -> None:
+        """Show the present story as the audit log has it: of an incident, and maybe a breaker."""
+        shown = timeline.table(timeline.rows([*entries, *breaker], self.marks))
         self._console.print()
-        self.aside(f"GET /api/system/audit?incident_id={entries[0].incident_id}&order=oldest")
+        queries = [f"incident_id={entries[0].incident_id}"]
+        queries += [f"service={breaker[0].service}"] if breaker else []
+        for query in queries:
+            self.aside(f"GET /api/system/audit?{query}&order=oldest")
         self._indented(shown)
 
     def summary(self, endings: Sequence[Ending]) -> None:

@@ -42,7 +42,7 @@ def rows(entries: Sequence[AuditEntry], marks: Sequence[Mark]) -> list[Row]:
     Reports that follow each other become one line, the last one's; the first mark is the zero.
 
     Args:
-        entries: The facts of one incident, the oldest first.
+        entries: The facts of one incident, the oldest first, and those of a breaker after them.
         marks: What the demo did; at least one.
     """
     zero = marks[0].at

@@ -1,174 +1,20 @@
 """The channel service for real: ffmpeg publishing over RTMP to ffmpeg, broken on purpose."""
 
-import json
 import os
+import re
 import signal
-import socket
-import subprocess
-import sys
-import threading
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from time import monotonic
 
-import httpx
-import psutil
 import pytest
-import yaml
-from standardwebhooks import Webhook
 
+from config.policy import parse
+from examples.channels.picture import Picture
 from examples.channels.run import Fault, Run
-from examples.channels.settings import ChannelConfig, Feed
-from examples.channels.tether import tethered
-from holdfast.domain.report import Report
+from examples.channels.settings import ChannelConfig, ChannelFile, Feed, Settings
+from tests.examples.control_plane import Stage, wait_for
 
-ROOT = Path(__file__).parents[2]
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-DEADLINE = 10
-
-
-def wait_for(condition):
-    """The condition's first truthy value."""
-    deadline = monotonic() + DEADLINE
-    while not (value := condition()):
-        assert monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.02)
-    return value
-
-
-class Receiver:
-    """Stands in for Holdfast's intake, and refuses what Holdfast would refuse."""
-
-    def __init__(self):
-        self.reports: list[Report] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                entries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                assert self.path == "/api/system/errors"
-                assert self.headers["Authorization"] == "Bearer key"
-                receiver.reports += [Report.model_validate(entry) for entry in entries]
-                self.send_response(202)
-                self.end_headers()
-                self.wfile.write(
-                    json.dumps({"results": [{"accepted": True}] * len(entries)}).encode()
-                )
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def of(self, fingerprint):
-        return [report for report in self.reports if report.fingerprint == fingerprint]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Stage:
-    """Ingests and the service as processes of their own, on free ports."""
-
-    def __init__(self, directory, *channels):
-        self.directory = directory
-        self.processes: list[subprocess.Popen] = []
-        self.receiver = Receiver()
-        [service, standby, *primaries] = free_ports(2 + len(channels))
-        self.ingests = {
-            name: self.start("ingest", "--port", str(port), "--name", name)
-            for name, port in zip(("standby", *channels), (standby, *primaries), strict=True)
-        }
-        config = directory / "channels.yaml"
-        listed = [
-            {
-                "name": name,
-                "primary": f"rtmp://127.0.0.1:{port}/live/{name}-key",
-                "standby": f"rtmp://127.0.0.1:{standby}/live/{name}-key",
-            }
-            for name, port in zip(channels, primaries, strict=True)
-        ]
-        config.write_text(yaml.safe_dump({"channels": listed}))
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{service}", timeout=DEADLINE)
-        self.service = self.start(
-            "__main__",
-            CHANNELS_PORT=str(service),
-            CHANNELS_CONFIG=str(config),
-            CHANNELS_NO_FRAMES_AFTER="2",
-            CHANNELS_REPORT_EVERY="0.5",
-            CHANNELS_ACTION_SECRET=SECRET,
-            HOLDFAST_URL=self.receiver.url,
-            HOLDFAST_KEY="key",
-        )
-        for name in channels:
-            wait_for(lambda name=name: self.healthy(name))
-
-    def start(self, module, *arguments, **environment):
-        command = [sys.executable, "-m", f"examples.channels.{module}", *arguments]
-        with (self.directory / f"{module}-{len(self.processes)}.log").open("w") as log:
-            process = subprocess.Popen(
-                tethered(command), cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
-            )
-        self.processes.append(process)
-        return process
-
-    def channel(self, name):
-        return self.http.get(f"/channels/{name}").json()
-
-    def healthy(self, name):
-        try:
-            return self.http.get(f"/channels/{name}/health").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def act(self, name, action, **headers):
-        now = datetime.now(UTC)
-        signature = Webhook(SECRET).sign("msg_1", now, "{}")
-        signed = {
-            "webhook-id": "msg_1",
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
-        }
-        return self.http.post(f"/channels/{name}/{action}", content="{}", headers=signed | headers)
-
-    def ffmpegs(self):
-        return [
-            child
-            for process in self.processes
-            if process.poll() is None
-            for child in psutil.Process(process.pid).children(recursive=True)
-        ]
-
-    def end(self, number):
-        """Send the signal to every process, and see that no ffmpeg is left."""
-        children = self.ffmpegs()
-        for process in self.processes:
-            process.send_signal(number)
-        for process in self.processes:
-            process.wait(DEADLINE)
-        wait_for(lambda: not any(lives(child) for child in children))
-        self.http.close()
-        self.receiver.close()
-
-
-def lives(process):
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def free_ports(count):
-    with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [each.getsockname()[1] for each in sockets]
+README = Path(__file__).parents[2] / "examples/channels/README.md"
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +27,7 @@ def stage(tmp_path_factory):
 
 def test_a_killed_publisher_is_reported_until_a_signed_restart_brings_frames_back(stage):
     os.kill(stage.channel("killed")["pid"], signal.SIGKILL)
-    first, *_ = wait_for(lambda: stage.receiver.of("StreamProcessDied:killed")[:2])
+    first, *_ = wait_for(lambda: stage.holdfast.of("StreamProcessDied:killed")[:2])
     health = stage.http.get("/channels/killed/health")
     assert (health.status_code, health.json()["status"]) == (503, "down")
     assert "SIGKILL" in health.json()["reason"]
@@ -191,11 +37,11 @@ def test_a_killed_publisher_is_reported_until_a_signed_restart_brings_frames_bac
     assert first.context["frames"] > 0
 
     assert stage.act("killed", "restart").status_code == 200
-    told = len(stage.receiver.of("StreamProcessDied:killed"))
+    told = len(stage.holdfast.of("StreamProcessDied:killed"))
     frames = stage.channel("killed")["frames"]
     wait_for(lambda: stage.channel("killed")["frames"] > frames > 0)
     assert stage.healthy("killed")
-    assert len(stage.receiver.of("StreamProcessDied:killed")) == told, "and silence from then on"
+    assert len(stage.holdfast.of("StreamProcessDied:killed")) == told, "and silence from then on"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +72,7 @@ def test_a_repeated_idempotency_key_gets_the_stored_answer(stage):
 
 def test_a_publisher_that_is_stuck_is_reported_for_its_missing_frames(stage):
     os.kill(stage.channel("stalled")["pid"], signal.SIGSTOP)
-    [report] = wait_for(lambda: stage.receiver.of("NoFrames:stalled")[:1])
+    [report] = wait_for(lambda: stage.holdfast.of("NoFrames:stalled")[:1])
     assert report.context["exit_code"] is None
     assert stage.http.get("/channels/stalled/health").status_code == 503
     assert stage.act("stalled", "restart").status_code == 200
@@ -234,14 +80,14 @@ def test_a_publisher_that_is_stuck_is_reported_for_its_missing_frames(stage):
 
 def test_a_lost_ingest_is_reported_and_the_standby_takes_over(stage):
     stage.ingests["lost"].terminate()
-    [lost] = wait_for(lambda: stage.receiver.of("RtmpConnectionLost:lost")[:1])
+    [lost] = wait_for(lambda: stage.holdfast.of("RtmpConnectionLost:lost")[:1])
     assert "Broken pipe" in " ".join(lost.context["stderr_tail"])
 
     answer = stage.act("lost", "restart")
     assert answer.status_code == 503
     assert answer.json()["reason"].startswith("RtmpConnectionRefused")
     assert "lost-key" not in answer.text, "the stream key is a secret"
-    [refused] = wait_for(lambda: stage.receiver.of("RtmpConnectionRefused:lost")[:1])
+    [refused] = wait_for(lambda: stage.holdfast.of("RtmpConnectionRefused:lost")[:1])
     assert "lost-key" not in refused.model_dump_json()
 
     assert stage.act("lost", "fallback").status_code == 200
@@ -296,6 +142,33 @@ def test_a_frame_count_that_stands_still_is_no_new_frame():
     run = Run(started_at=NOW).advanced(15, now=NOW).advanced(15, now=NOW + PATIENCE)
     assert run.last_frame_at == NOW
     assert run.on_air(NOW + PATIENCE, patience=PATIENCE)
+
+
+def test_a_picture_without_hd_is_small_and_without_previews_makes_no_file(tmp_path):
+    """What Holdfast switches off is really left out."""
+    rich = Picture(hd=True, previews=True).arguments("rtmp://h/live", preview=tmp_path / "p.jpg")
+    poor = Picture(hd=False, previews=False).arguments("rtmp://h/live", preview=tmp_path / "p.jpg")
+    assert rich[-1] == str(tmp_path / "p.jpg")
+    assert "testsrc2=size=1280x720:rate=15" in rich
+    assert poor[-1] == "rtmp://h/live"
+    assert "testsrc2=size=320x180:rate=15" in poor
+
+
+def test_a_picture_follows_the_features():
+    off = {"hd-transcode"}
+    assert Picture.of(lambda name: name not in off) == Picture(hd=False, previews=True)
+
+
+def test_each_ingest_has_the_name_of_its_breaker():
+    config = ChannelConfig(name="news", primary="rtmp://a/live/k", standby="rtmp://b/live/k")
+    assert [config.ingest(feed) for feed in Feed] == ["ingest-news-primary", "ingest-news-standby"]
+
+
+def test_the_rules_that_the_readme_shows_are_those_of_the_example_channel():
+    """They can be put into a policy file as they are."""
+    [shown] = re.findall(r"^```yaml\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    [channel] = ChannelFile.read(Settings.model_fields["config"].default).channels
+    assert parse(shown).services.keys() == {channel.ingest(feed) for feed in Feed}
 
 
 def test_no_stream_key_is_shown():

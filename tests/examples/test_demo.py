@@ -1,4 +1,4 @@
-"""The demo's pure parts: what it claims, how a timeline reads, and its policy file."""
+"""The demo's pure parts: what it claims, and how it is told."""
 
 import io
 from dataclasses import replace
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from config.policy import load, missing_secrets
 from examples.demo import timeline
 from examples.demo.claims import (
     ClaimFailed,
@@ -17,16 +16,11 @@ from examples.demo.claims import (
     require,
     require_order,
 )
-from examples.demo.stage import LEVELS, PERSON, POLICY, write_policy
-from examples.demo.stories import escalation
 from examples.demo.teller import Ending, Teller
 from examples.demo.timeline import Mark, shortened
 from examples.stand_ins.slack import Message, Whisper
 from holdfast.domain.audit import AuditEntry, AuditEvent
-from holdfast.domain.channel import ChannelKind
-from holdfast.domain.directory import display_name, find_person
 from holdfast.domain.notification import NotificationKind
-from holdfast.domain.report import Report
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BROKE = Mark(NOON, "kill -9 42")
@@ -192,6 +186,29 @@ def test_a_piped_timeline_is_plain_and_aligned():
     ]
 
 
+def test_a_timeline_of_a_breaker_too_names_both_questions():
+    """What the breaker did stands in its place among the facts of the incident."""
+    tripped = fact(AuditEvent.BREAKER_CHANGED, after=1.0).model_copy(
+        update={"service": "ingest", "summary": "the breaker opened"}
+    )
+
+    def tell(teller):
+        teller.marks = [BROKE]
+        teller.timeline([fact(AuditEvent.INCIDENT_OPENED), paged(1, after=2)], breaker=[tripped])
+
+    lines = [line.split() for line in printed(tell).splitlines()]
+    assert lines[1:3] == [
+        ["GET", "/api/system/audit?incident_id=i&order=oldest"],
+        ["GET", "/api/system/audit?service=ingest&order=oldest"],
+    ]
+    assert [line[2] for line in lines[4:]] == [
+        "-",
+        "incident.opened",
+        "breaker.changed",
+        "escalation.level_paged",
+    ]
+
+
 def test_what_slack_shows_is_told_by_where_it_is_shown():
     """To everybody, changed in place, in a thread, or to one member alone; each in a line."""
     posted = message(1, kind="page")
@@ -235,74 +252,3 @@ def test_the_summary_has_a_line_for_each_story():
 def test_a_duration_is_told_in_seconds():
     assert timeline.took(NOON, NOON + timedelta(seconds=3.25)) == "3.2 s"
     assert timeline.took(NOON, None) == "-"
-
-
-@pytest.fixture
-def policy(tmp_path):
-    return load(
-        write_policy(tmp_path, studio="http://127.0.0.1:1", slack="http://127.0.0.1:2/api/")
-    ).policy
-
-
-def test_the_policy_file_is_good_as_it_stands():
-    """Also without the demo, for whoever copies it."""
-    load(POLICY)
-
-
-def test_the_written_policy_has_the_addresses_of_this_time(policy):
-    assert policy.channels["slack"].base_url == "http://127.0.0.1:2/api/"
-    service = policy.services["channels"]
-    urls = [service.health.url, *(action.url for action in service.actions.values())]
-    assert all(url.startswith("http://127.0.0.1:1/channels/") for url in urls)
-
-
-def reached(policy, target):
-    """Where in Slack a target is reached; a schedule's only rotation has one person."""
-    if target.schedule is None:
-        return target.to
-    (layer,) = policy.schedules[target.schedule].layers
-    (person,) = layer.people
-    return policy.people[person].contacts[0].to
-
-
-def test_the_policy_pages_the_levels_that_the_stories_expect(policy):
-    levels = policy.escalation.policies["default"].levels
-    assert tuple(reached(policy, each) for level in levels for each in level.targets) == LEVELS
-
-
-def test_the_policy_knows_those_who_click_and_not_the_newcomer(policy):
-    """Whoever resolves in Slack and whoever asks for a restart over the API is the same person."""
-    grace = find_person(policy, ChannelKind.SLACK, escalation.GRACE)
-    assert grace == PERSON
-    assert display_name(policy.people, grace) == escalation.GRACES_NAME
-    assert find_person(policy, ChannelKind.SLACK, escalation.LINUS)
-    assert find_person(policy, ChannelKind.SLACK, escalation.NEWCOMER) is None
-
-
-def test_pages_of_the_fourth_story_do_not_wait_for_those_of_the_third(policy):
-    """Both are of one service and go to the same people, within the default's two minutes."""
-    assert policy.bundling.within == timedelta(0)
-
-
-def test_every_action_is_signed(policy):
-    missing = {each.reference for each in missing_secrets(policy, {})}
-    assert missing == {
-        "${CHANNELS_ACTION_SECRET}",
-        "${SLACK_BOT_TOKEN}",
-        "${SLACK_SIGNING_SECRET}",
-    }
-    assert all(action.secret for action in policy.services["channels"].actions.values())
-
-
-@pytest.mark.parametrize(
-    ("error_type", "category"),
-    [
-        ("StreamProcessDied", "stream_failure"),
-        ("RtmpConnectionLost", "rtmp_connection"),
-        ("RtmpConnectionRefused", "rtmp_aftermath"),
-        ("NoFrames", "stream_failure"),
-    ],
-)
-def test_each_fault_of_a_channel_has_its_category(policy, error_type, category):
-    report = Report(service="channels", error_type=error_type, message="channel news is off")
-    assert policy.plan(report, at=NOON).classification.category == category

@@ -1,4 +1,4 @@
-"""The fourth story: the worker is killed between two pages, and the escalation goes on."""
+"""The fifth story: the worker is killed between two pages, and the escalation goes on."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The third story: no recovery helps, so people are paged in Slack, until one of them clicks."""
+"""The fourth story: no recovery helps, so people are paged in Slack, until one of them clicks."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,16 +1,12 @@
 """The second story: an ingest is gone, restarts don't help, and the standby takes over."""
 
-from datetime import datetime
-
 from examples.channels.settings import Feed
 from examples.demo.claims import require
 from examples.demo.stage import Stage
-from examples.demo.studio import SERVICE
 from examples.demo.teller import Ending, Teller
 from examples.demo.timeline import took
 from holdfast.domain.attempt import AttemptStatus
 from holdfast.domain.incident import Incident
-from holdfast.domain.report import incident_workflow_id
 
 CHANNEL = "news"
 
@@ -31,25 +27,16 @@ async def tell(stage: Stage, teller: Teller) -> Ending:
         ended, entries = await stage.recovered(incident.id, by="fallback")
         _require_attempts(ended)
         teller.checked("retry failed, restart failed, fallback was verified: resolved, no page")
-        await _check_aftermath(stage, teller, since=broke)
+        if await stage.aftermath(CHANNEL, since=broke):
+            teller.checked(
+                "the restart's refused connection was a second incident: it closed itself"
+            )
     teller.timeline(entries)
     return Ending(
         f"{CHANNEL}: its primary ingest went away",
         "retry and restart failed; moved it to the standby",
         f"resolved after {took(broke, ended.resolved_at)}",
     )
-
-
-async def _check_aftermath(stage: Stage, teller: Teller, *, since: datetime) -> None:
-    """See the second incident close, if there is one.
-
-    The restart that failed was refused, for the channel a new error. It reports that only if the
-    fallback does not come sooner.
-    """
-    workflow = incident_workflow_id(SERVICE, f"RtmpConnectionRefused:{CHANNEL}")
-    if aftermath := await stage.holdfast.opened(workflow, since=since):
-        await stage.recovered(aftermath, by="retry")
-        teller.checked("the restart's refused connection was a second incident: it closed itself")
 
 
 def _require_attempts(incident: Incident) -> None:
