@@ -1,1 +1,1 @@
-"""Measures what Holdfast costs, side by side with the bare Temporal SDK on the very same server."""
+"""Measures what Holdfast costs, beside its peers: the bare Temporal SDK, other circuit breakers."""

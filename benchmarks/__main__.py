@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure Holdfast beside the bare Temporal SDK, and print ratios."""
+"""``python -m benchmarks``: measure Holdfast beside its peers, and print ratios."""
 
 import argparse
 import asyncio
@@ -12,10 +12,13 @@ from rich.console import Console
 from benchmarks import latency
 from benchmarks.arena import Arena, arena
 from benchmarks.cost import cost
+from benchmarks.fleet import fleet
+from benchmarks.guard import guard
 from benchmarks.pace import pace
 from benchmarks.result import Result
 from benchmarks.size import QUICK, Size
 from benchmarks.storm import storm
+from benchmarks.streams import streams
 from benchmarks.table import as_json, show, surroundings
 from benchmarks.throughput import burst, throughput
 from holdfast.errors import HoldfastError
@@ -30,6 +33,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "burst": burst,
     "cost": cost,
     "storm": storm,
+    "guard": guard,
+    "fleet": fleet,
+    "streams": streams,
 }
 
 

@@ -29,12 +29,16 @@ class Arena:
 
     Attributes:
         api_url: Holdfast's API.
+        key: Its admin's key.
+        api_process: The API's process id.
         client: Reads histories.
     """
 
     holdfast: Peer
     bare: Peer
     api_url: str
+    key: str
+    api_process: int
     client: Client
     receiver: Receiver
     http: aiohttp.ClientSession
@@ -72,6 +76,8 @@ async def arena(say: Callable[[str], None]) -> AsyncIterator[Arena]:
             holdfast=peer("Holdfast", f"{system.api_url}/api/system/errors", "incident", processes),
             bare=peer("bare", url, "bare", bare | {"temporal": processes["temporal"]}),
             api_url=f"{system.api_url}/api/system",
+            key=system.admin_key,
+            api_process=processes["api"],
             client=client,
             receiver=receiver,
             http=http,

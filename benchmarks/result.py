@@ -1,4 +1,4 @@
-"""Owns what a benchmark finds: comparisons with the bare peer, and plain facts."""
+"""Owns what a benchmark finds: comparisons with a peer, and plain facts."""
 
 import math
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ class Comparison:
 
     Attributes:
         more_is_better: For rates; else less is, as for times.
-        aim: How many times worse than the bare peer Holdfast may be; None for what is only told.
+        aim: How many times worse than the peer Holdfast may be; None for what is only told.
     """
 
     name: str
     unit: str
     holdfast: float
-    bare: float
+    peer: float
     more_is_better: bool = False
     aim: float | None = AIM
 
     @property
     def ratio(self) -> float:
         """How many times worse Holdfast is."""
-        ours, bare = self.holdfast, self.bare
-        return bare / ours if self.more_is_better else ours / bare
+        ours, peers = self.holdfast, self.peer
+        return peers / ours if self.more_is_better else ours / peers
 
     @property
     def met(self) -> bool | None:
@@ -60,12 +60,14 @@ class Result:
 
     Attributes:
         notes: What a reader must know to read the numbers right.
+        peer: What the comparisons compare with.
     """
 
     title: str
     comparisons: Sequence[Comparison] = ()
     facts: Sequence[Fact] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    peer: str = "bare SDK"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -18,6 +18,11 @@ class Size:
         storm: How long each storm blows.
         pace: How long incidents come at each pace, for each peer.
         fewest_paced: How many they are at least.
+        turns: How often peers take turns in measuring calls within one process.
+        calls: Calls in such a turn.
+        trips: How often a whole fleet's breaker trips.
+        clients: How many clients a fleet has.
+        streams: How many connections listen to one API process.
     """
 
     warm_up: int = 15
@@ -29,6 +34,11 @@ class Size:
     storm: timedelta = timedelta(seconds=5)
     pace: timedelta = timedelta(seconds=20)
     fewest_paced: int = 50
+    turns: int = 15
+    calls: int = 50_000
+    trips: int = 10
+    clients: int = 200
+    streams: int = 1000
 
 
 QUICK = Size(
@@ -41,4 +51,9 @@ QUICK = Size(
     storm=timedelta(seconds=2),
     pace=timedelta(seconds=5),
     fewest_paced=15,
+    turns=5,
+    calls=20_000,
+    trips=3,
+    clients=50,
+    streams=200,
 )

@@ -30,7 +30,7 @@ def show(console: Console, result: Result) -> None:
     """Print one result."""
     table = Table(title=result.title, title_justify="left", title_style="bold")
     if result.comparisons:
-        for heading in ("", "Holdfast", "bare SDK", "ratio", "aim", "met"):
+        for heading in ("", "Holdfast", result.peer, "ratio", "aim", "met"):
             table.add_column(heading, justify="right" if heading else "left")
     else:
         for heading in ("", "Holdfast", "aim", "met"):
@@ -63,7 +63,7 @@ def _comparison_row(found: Comparison) -> tuple[str, ...]:
     return (
         found.name,
         _amount(found.holdfast, found.unit),
-        _amount(found.bare, found.unit),
+        _amount(found.peer, found.unit),
         f"{found.ratio:.2f}",
         "" if found.aim is None else f"≤ {found.aim:g}",
         _YES_OR_NO[found.met],
