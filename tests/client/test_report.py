@@ -1,87 +1,21 @@
 """What a service may rely on when it reports: nothing blocks, nothing raises, nothing is lost."""
 
-import json
-import logging
 import subprocess
 import sys
-import threading
-from collections import deque
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
 import httpx
 import pytest
 
 from holdfast.client import Holdfast
-from holdfast.client.courier import BATCH, LONGEST_WAIT, backoff, retry_after
+from holdfast.client.batch import MOST_ENTRIES
+from holdfast.client.post import LONGEST_WAIT, backoff, retry_after
 from holdfast.domain.report import Report
 from holdfast.errors import ConfigurationError
+from tests.client.control_plane import ACCEPTED, eventually
 
 SOON = timedelta(seconds=10)
-ACCEPTED = {"accepted": True, "fingerprint": "f", "incident_id": None, "repeat": False}
-
-
-class ControlPlane:
-    """A stand-in that speaks the intake's wire format; ``script`` holds its next odd answers."""
-
-    def __init__(self):
-        self.batches: list[list[dict]] = []
-        self.requests: list[tuple[str, dict[str, str], float]] = []
-        self.script: deque[tuple[int, dict[str, str], object]] = deque()
-        self.gate = threading.Event()
-        self.gate.set()
-        plane = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                plane.requests.append((self.path, dict(self.headers), monotonic()))
-                plane.gate.wait(SOON.total_seconds())
-                if plane.script:
-                    status, headers, answer = plane.script.popleft()
-                else:
-                    plane.batches.append(body)
-                    status, headers, answer = 202, {}, {"results": [ACCEPTED] * len(body)}
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def entries(self):
-        return [entry for batch in self.batches for entry in batch]
-
-    def close(self):
-        self.gate.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def plane():
-    plane = ControlPlane()
-    yield plane
-    plane.close()
-
-
-@pytest.fixture
-def holdfast(plane):
-    with Holdfast(plane.url, "secret-key", service="shop") as holdfast:
-        yield holdfast
 
 
 class PaymentError(Exception):
@@ -120,9 +54,8 @@ def test_a_builtin_exception_goes_by_its_bare_name(plane, holdfast):
 def test_the_key_goes_with_every_request(plane, holdfast):
     holdfast.report("boom", error_type="Boom")
     assert holdfast.flush(SOON)
-    path, headers, _ = plane.requests[0]
-    assert path == "/api/system/errors"
-    assert headers["Authorization"] == "Bearer secret-key"
+    [request] = plane.posts()
+    assert request.headers["Authorization"] == "Bearer secret-key"
 
 
 def test_whatever_a_service_hands_in_fits_the_wire(plane, holdfast):
@@ -143,13 +76,12 @@ def test_whatever_a_service_hands_in_fits_the_wire(plane, holdfast):
 
 def test_reports_made_while_one_is_on_its_way_leave_together(plane, holdfast):
     plane.gate.clear()
-    for number in range(BATCH + 1):
-        holdfast.report(f"number {number}")
+    kinds = [f"Kind{number}" for number in range(MOST_ENTRIES + 1)]
+    for kind in kinds:
+        holdfast.report("boom", error_type=kind)
     plane.gate.set()
     assert holdfast.flush(SOON)
-    assert [entry["message"] for entry in plane.entries] == [
-        f"number {number}" for number in range(BATCH + 1)
-    ]
+    assert [entry["error_type"] for entry in plane.entries] == kinds
     assert len(plane.batches) <= 3
 
 
@@ -165,31 +97,26 @@ def test_retry_after_is_honoured(plane, holdfast):
     plane.script.append((429, {"Retry-After": "1"}, {}))
     holdfast.report("boom")
     assert holdfast.flush(SOON)
-    first, second = (at for _, _, at in plane.requests)
-    assert second - first >= 1
+    first, second = plane.requests
+    assert second.at - first.at >= 1
 
 
 def test_reports_outlast_a_control_plane_that_is_not_there(plane, caplog):
-    port = plane.server.server_port
     plane.close()
-    with Holdfast(f"http://127.0.0.1:{port}", "key", service="shop") as holdfast:
+    with Holdfast(plane.url, "key", service="shop", spill=None) as holdfast:
         holdfast.report("while away")
         assert not holdfast.flush(timedelta(seconds=0.2))
         assert "Holdfast is away" in caplog.text
-        revived = ThreadingHTTPServer(("127.0.0.1", port), plane.server.RequestHandlerClass)
-        revived.daemon_threads = True
-        threading.Thread(target=revived.serve_forever, args=(0.02,), daemon=True).start()
+        plane.open(plane.port)
         assert holdfast.flush(SOON)
-        revived.shutdown()
-        revived.server_close()
     assert [entry["message"] for entry in plane.entries] == ["while away"]
 
 
 def test_when_full_the_oldest_are_dropped_and_counted(plane):
     plane.gate.clear()
-    with Holdfast(plane.url, "key", service="shop", capacity=3) as holdfast:
+    with Holdfast(plane.url, "key", service="shop", capacity=3, spill=None) as holdfast:
         holdfast.report("on its way")
-        wait_for_request(plane)
+        eventually(lambda: plane.requests)
         for number in range(5):
             holdfast.report(f"number {number}")
         assert holdfast.dropped == 2
@@ -208,20 +135,21 @@ def test_a_rejected_entry_is_logged_with_its_problem(plane, holdfast, caplog):
     assert "category: not a category" in caplog.text
 
 
-def test_a_refused_key_is_logged_and_not_tried_again(plane, holdfast, caplog):
-    plane.script.append((401, {}, {"title": "Unauthenticated"}))
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_logged_and_its_reports_wait(plane, holdfast, caplog, status):
+    """Keys are changed, and not everywhere at one moment."""
+    plane.script.append((status, {}, {"title": "Unauthenticated"}))
     holdfast.report("boom")
     assert holdfast.flush(SOON)
-    holdfast.close()
-    assert "401" in caplog.text
+    assert f"refuses the key: HTTP {status}" in caplog.text
     assert "secret-key" not in caplog.text
-    assert len(plane.requests) == 1
+    assert plane.counts == {"boom": 1}
 
 
 def test_a_batch_that_is_too_large_is_halved(plane, holdfast):
     plane.gate.clear()
     holdfast.report("first")
-    wait_for_request(plane)
+    eventually(lambda: plane.requests)
     plane.script.extend([(202, {}, {"results": [ACCEPTED]}), (413, {}, {})])
     for number in range(4):
         holdfast.report(f"number {number}")
@@ -240,7 +168,7 @@ def test_report_does_not_raise_for_an_error_that_cannot_be_told(holdfast, caplog
 
 
 def test_report_after_the_close_is_counted_as_dropped(plane):
-    holdfast = Holdfast(plane.url, "key", service="shop")
+    holdfast = Holdfast(plane.url, "key", service="shop", spill=None)
     holdfast.close()
     holdfast.report("too late")
     assert holdfast.dropped == 1
@@ -249,9 +177,9 @@ def test_report_after_the_close_is_counted_as_dropped(plane):
 
 def test_close_gives_up_in_time_and_counts_what_is_left(plane, caplog):
     plane.gate.clear()
-    holdfast = Holdfast(plane.url, "key", service="shop")
+    holdfast = Holdfast(plane.url, "key", service="shop", spill=None)
     holdfast.report("on its way")
-    wait_for_request(plane)
+    eventually(lambda: plane.requests)
     holdfast.report("waiting")
     begun = monotonic()
     holdfast.close(timedelta(seconds=0.1))
@@ -264,7 +192,7 @@ def test_a_script_that_ends_at_once_still_reports(plane):
     """A script's last report is often the reason for its end."""
     script = f"""if True:
         from holdfast.client import Holdfast
-        Holdfast({plane.url!r}, "key", service="script").report("the end")
+        Holdfast({plane.url!r}, "key", service="script", spill=None).report("the end")
     """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
     assert [entry["message"] for entry in plane.entries] == ["the end"]
@@ -292,13 +220,12 @@ def test_retry_after_reads_seconds_and_dates(header, seconds):
     assert retry_after(response, now=now) == timedelta(seconds=seconds)
 
 
-def wait_for_request(plane):
-    deadline = monotonic() + SOON.total_seconds()
-    while not plane.requests:
-        assert monotonic() < deadline, "no request arrived"
-        threading.Event().wait(0.01)
-
-
-@pytest.fixture(autouse=True)
-def _log_everything(caplog):
-    caplog.set_level(logging.INFO, logger="holdfast")
+def test_a_context_of_any_size_is_told_within_its_limits(plane, holdfast):
+    """Nested widely, or with many ways round in circles: only so much is looked at."""
+    wide = {str(number): [[[[number] * 100] * 100] * 100] * 100 for number in range(100)}
+    circle: list = []
+    circle.extend([circle] * 100)
+    holdfast.report("wide", context={"wide": wide})
+    holdfast.report("circle", context={"circle": circle, "order": 7})
+    assert holdfast.flush(SOON)
+    assert plane.counts == {"wide": 1, "circle": 1}
