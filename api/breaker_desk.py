@@ -8,14 +8,14 @@ from typing import Final
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.temporal import UPDATE_PATIENCE, asking, forget
+from api.temporal import UPDATE_PATIENCE, asking, update_with_start
 from holdfast.domain.breaker import BreakerStatus, CircuitBreaker
 from holdfast.domain.breaker_rules import LONGEST_LEASE
 from holdfast.domain.lease import Lease, LeaseRequest
 from holdfast.domain.model import Model
 from holdfast.domain.policy import Policy
 from holdfast.domain.references import did_you_mean
-from holdfast.errors import NotFound, Unavailable
+from holdfast.errors import NotFound
 from workflows.breaker import BreakerInput, CircuitBreakerWorkflow
 from workflows.messages import LeaseAnswers, LeaseRequests, SetMode
 
@@ -105,7 +105,7 @@ class BreakerDesk:
         message = SetMode(
             service=service, mode=mode, by=by, reason=reason, until=until, rules=rules
         )
-        operation = WithStartWorkflowOperation(
+        start = WithStartWorkflowOperation(
             CircuitBreakerWorkflow.run,
             BreakerInput(service=service),
             id=workflow_id(service),
@@ -113,17 +113,13 @@ class BreakerDesk:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"breaker of {service}",
         )
-        try:
-            with asking(workflow_id(service)):
-                return await self._client.execute_update_with_start_workflow(
-                    CircuitBreakerWorkflow.set_mode,
-                    message,
-                    start_workflow_operation=operation,
-                    rpc_timeout=UPDATE_PATIENCE,
-                )
-        except Unavailable:
-            await forget(operation)
-            raise
+        return await update_with_start(
+            self._client,
+            CircuitBreakerWorkflow.set_mode,
+            message,
+            start=start,
+            workflow_id=workflow_id(service),
+        )
 
     async def lease(self, service: str, request: LeaseRequest) -> LeaseAnswer:
         """Ask for the right to make one probe call.

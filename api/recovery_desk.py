@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.temporal import UPDATE_PATIENCE, ask, asking, forget
+from api.temporal import ask, update_with_start
 from holdfast.domain.action import CommandAction, HttpAction, RecoveryAction, WorkflowAction
 from holdfast.domain.policy import Policy
 from holdfast.domain.recovery import RecoveryOutcome, RecoveryRequest, Ticket
@@ -59,7 +59,7 @@ class RecoveryDesk:
             Unavailable: If Temporal or its workers gave no answer in time.
         """
         request = self._request(service, action, context=context, actor=actor, key=key)
-        operation = WithStartWorkflowOperation(
+        start = WithStartWorkflowOperation(
             RecoveryWorkflow.run,
             RecoveryInput(service=service),
             id=workflow_id(service),
@@ -67,18 +67,14 @@ class RecoveryDesk:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"recovery of {service}",
         )
-        try:
-            with asking(workflow_id(service)):
-                return await self._client.execute_update_with_start_workflow(
-                    RecoveryWorkflow.perform,
-                    request,
-                    start_workflow_operation=operation,
-                    id=request.id,
-                    rpc_timeout=UPDATE_PATIENCE,
-                )
-        except Unavailable:
-            await forget(operation)
-            raise
+        return await update_with_start(
+            self._client,
+            RecoveryWorkflow.perform,
+            request,
+            start=start,
+            workflow_id=workflow_id(service),
+            update_id=request.id,
+        )
 
     def _request(
         self, service: str, name: str, *, context: dict[str, JsonValue], actor: str, key: str

@@ -16,6 +16,7 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
+from temporalio.workflow import UpdateMethodMultiParam
 
 from holdfast.errors import (
     Conflict,
@@ -42,6 +43,7 @@ _REFUSALS: Final = {
 _CONNECTING: Final = timedelta(seconds=2)
 
 Answer = TypeVar("Answer")
+Message = TypeVar("Message")
 
 
 def unconnected(client: Client) -> Client:
@@ -136,6 +138,43 @@ async def forget(operation: WithStartWorkflowOperation[Any, Any]) -> None:
         await operation.workflow_handle()
     except RPCError as error:
         log.debug("the start failed with its update", why=str(error))
+
+
+async def update_with_start(
+    client: Client,
+    update: UpdateMethodMultiParam[[Any, Message], Answer],
+    message: Message,
+    *,
+    start: WithStartWorkflowOperation[Any, Any],
+    workflow_id: str,
+    update_id: str | None = None,
+) -> Answer:
+    """Tell a workflow something and wait for its answer, starting it if it does not run.
+
+    Args:
+        client: Temporal's.
+        update: The workflow's.
+        message: What it is told.
+        start: How it is started.
+        workflow_id: Whom, for messages.
+        update_id: Telling twice under one id is telling once; None for a new one.
+
+    Raises:
+        HoldfastError: As with :func:`asking`.
+    """
+    try:
+        with asking(workflow_id):
+            answer: Answer = await client.execute_update_with_start_workflow(
+                update,
+                message,
+                start_workflow_operation=start,
+                id=update_id,
+                rpc_timeout=UPDATE_PATIENCE,
+            )
+            return answer
+    except Unavailable:
+        await forget(start)
+        raise
 
 
 async def ask(
