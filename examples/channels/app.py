@@ -119,7 +119,7 @@ async def channel_health(
 
 @router.get("/channels/{name}/preview")
 def preview(channel: Annotated[Channel, Depends(_channel)]) -> Response:
-    """Show a still picture of the last second; 404 while previews are switched off."""
+    """Show a still picture of the last second; 404 while previews or the channel are off."""
     if channel.preview is None or not channel.preview.exists():
         raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no preview of {channel.name} now")
     return Response(channel.preview.read_bytes(), media_type="image/jpeg")

@@ -91,8 +91,10 @@ class Channel:
 
     @property
     def preview(self) -> Path | None:
-        """The latest still picture; none while there is to be none."""
-        return self._preview if self._publisher and self._publisher.picture.previews else None
+        """The latest still picture; none while there is to be none, or nothing to show."""
+        if self._publisher is None or not self.on_air(datetime.now(UTC)):
+            return None
+        return self._preview if self._publisher.picture.previews else None
 
     def failure(self, now: datetime) -> Failure | None:
         """What is wrong, if anything is and nobody is at work on it."""
@@ -163,8 +165,10 @@ class Channel:
             return self._rejection(rejected, feed)
         outcome = self._outcome(candidate.run, feed)
         if outcome.done:
-            await self._stop()
-            self._publisher, self.feed = candidate, feed
+            # In its place before the other one goes: whoever is broken off here leaves no ffmpeg.
+            before, self._publisher, self.feed = self._publisher, candidate, feed
+            if before:
+                await before.stop()
         else:
             await candidate.stop()
         return outcome

@@ -55,9 +55,13 @@ class Answers:
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(act())
-            while len(self._tasks) > ANSWERS_KEPT:
-                self._tasks.popitem(last=False)
+            self._forget()
         return await asyncio.shield(task)
+
+    def _forget(self) -> None:
+        """Let the oldest go, but none that is under way: it may be asked for, or broken off."""
+        while len(self._tasks) > ANSWERS_KEPT and next(iter(self._tasks.values())).done():
+            self._tasks.popitem(last=False)
 
     async def close(self) -> None:
         """Break off what is still under way."""

@@ -42,25 +42,26 @@ class Station:
         channels = [*self.channels.values()]
         self._watcher = Watcher(channels, holdfast, every=settings.report_every)
         self._fitter = Fitter(channels)
-        self._watching: asyncio.Task[None] | None = None
+        self._looking: list[asyncio.Task[None]] = []
 
     @property
     def watched(self) -> bool:
-        """Whether the watcher lives: without it no failure would be told."""
-        return self._watching is not None and not self._watching.done()
+        """Whether watcher and fitter live: failures would not be told, features not obeyed."""
+        return bool(self._looking) and not any(each.done() for each in self._looking)
 
     @asynccontextmanager
     async def on_air(self) -> AsyncIterator[None]:
         """Publish and watch the channels; afterwards no ffmpeg is left."""
         channels = [*self.channels.values()]
         with self._folder, self._holdfast:
-            self._watching = asyncio.create_task(self._watcher.run())
-            fitting = asyncio.create_task(self._fitter.run())
+            self._looking = [
+                asyncio.create_task(each.run()) for each in (self._watcher, self._fitter)
+            ]
             starting = [asyncio.create_task(channel.restart()) for channel in channels]
             try:
                 yield
             finally:
-                await _cancel([self._watching, fitting, *starting])
+                await _cancel([*self._looking, *starting])
                 await self.answers.close()
                 await asyncio.gather(*(channel.close() for channel in channels))
 

@@ -1,5 +1,6 @@
 """The channel service for real: ffmpeg publishing over RTMP to ffmpeg, broken on purpose."""
 
+import asyncio
 import os
 import re
 import signal
@@ -10,10 +11,13 @@ import pytest
 
 from config.policy import parse
 from examples.channels.picture import Picture
+from examples.channels.request import ANSWERS_KEPT, Answers
 from examples.channels.run import Fault, Run
 from examples.channels.settings import ChannelConfig, ChannelFile, Feed, Settings
+from examples.channels.view import Outcome
 from tests.examples.control_plane import Stage, wait_for
 
+OUTCOME = Outcome(done=True, channel="news", feed=Feed.PRIMARY, reason=None, stderr=[])
 README = Path(__file__).parents[2] / "examples/channels/README.md"
 
 
@@ -71,10 +75,12 @@ def test_a_repeated_idempotency_key_gets_the_stored_answer(stage):
 
 
 def test_a_publisher_that_is_stuck_is_reported_for_its_missing_frames(stage):
+    wait_for(lambda: stage.http.get("/channels/stalled/preview").is_success)
     os.kill(stage.channel("stalled")["pid"], signal.SIGSTOP)
     [report] = wait_for(lambda: stage.holdfast.of("NoFrames:stalled")[:1])
     assert report.context["exit_code"] is None
     assert stage.http.get("/channels/stalled/health").status_code == 503
+    assert stage.http.get("/channels/stalled/preview").status_code == 404, "it is an old one"
     assert stage.act("stalled", "restart").status_code == 200
 
 
@@ -109,6 +115,26 @@ def test_killed_supervisors_leave_no_ffmpeg_behind(tmp_path):
     stage = Stage(tmp_path, "news")
     assert len(stage.ffmpegs()) == 3
     stage.end(signal.SIGKILL)
+
+
+async def test_an_action_under_way_is_not_forgotten_for_later_ones():
+    """Its key must act once, and its end must be able to break it off."""
+    answers, go_on = Answers(), asyncio.Event()
+
+    async def act():
+        await go_on.wait()
+        return OUTCOME
+
+    async def quick():
+        return OUTCOME.model_copy()
+
+    first = asyncio.create_task(answers.once("first", act))
+    for number in range(ANSWERS_KEPT + 1):
+        await answers.once(f"later-{number}", quick)
+    again = asyncio.create_task(answers.once("first", quick))
+    go_on.set()
+    assert await first is await again
+    await answers.close()
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
