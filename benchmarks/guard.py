@@ -21,6 +21,7 @@ from benchmarks.result import Comparison, Fact, Result
 from benchmarks.size import Size
 from holdfast.client import BreakerOpen, Holdfast
 from holdfast.domain.breaker import BreakerStatus
+from standalone.ports import free_ports
 
 _NAME = "guarded"
 # What the call may cost over a bare one.
@@ -49,6 +50,7 @@ async def guard(arena: Arena, size: Size) -> Result:
         facts = [
             Fact("sync call, over the bare one", _over(sync), "ns", _SYNC_AIM),
             Fact("async call, over the bare one", _over(asynchronous), "ns", _ASYNC_AIM),
+            Fact("sync call, Holdfast away", _away(size), "ns"),
             *_other_calls(holdfast, size),
         ]
         holdfast.flush(timedelta(seconds=5))
@@ -141,6 +143,14 @@ def _compared(kind: str, took: Mapping[str, float]) -> list[Comparison]:
         for name, nanoseconds in took.items()
         if name != "Holdfast"
     ]
+
+
+def _away(size: Size) -> float:
+    """What a call costs while nothing answers, and the client's threads keep trying."""
+    [port] = free_ports(1)
+    with Holdfast(f"http://127.0.0.1:{port}", "hf_nobody", service="bench", spill=None) as holdfast:
+        call = holdfast.guard(_NAME)(_call)
+        return median(_sync_turn(call, size.calls) for _ in range(size.turns))
 
 
 def _other_calls(holdfast: Holdfast, size: Size) -> list[Fact]:

@@ -178,4 +178,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=500, stateful_step_count=30)
+TestHistories.settings = settings(max_examples=2000, stateful_step_count=30)
