@@ -193,9 +193,7 @@ class BreakerDesk:
             self._answers[service] = told, now + _KNOWN_FOR.total_seconds()
 
     async def _ask(self, service: str, requests: tuple[LeaseRequest, ...]) -> LeaseAnswers:
-        handle = self._client.get_workflow_handle_for(
-            CircuitBreakerWorkflow.run, workflow_id(service)
-        )
+        handle = self._client.get_workflow_handle(workflow_id(service))
         try:
             with asking(workflow_id(service)):
                 return await handle.execute_update(

@@ -162,7 +162,7 @@ class IncidentDesk:
             Unavailable: If Temporal or its workers gave no answer in time.
         """
         workflow_id = incident_workflow_id(service, fingerprint)
-        handle = self._client.get_workflow_handle_for(IncidentWorkflow.run, workflow_id)
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
             incident = await ask(self._client, IncidentWorkflow.snapshot, workflow_id)
             if incident is None or incident.is_resolved:

@@ -53,9 +53,7 @@ class ProbeRelay:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell(self, service: str, message: ProbeResults) -> None:
-        breaker = self._client.get_workflow_handle_for(
-            CircuitBreakerWorkflow.run, workflow_id(service)
-        )
+        breaker = self._client.get_workflow_handle(workflow_id(service))
         for tries in range(1, _TRIES + 1):
             try:
                 await breaker.signal(CircuitBreakerWorkflow.probed, message, rpc_timeout=_PATIENCE)
