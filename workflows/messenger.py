@@ -67,6 +67,8 @@ class Messenger:
         self._pages: list[asyncio.Task[None]] = []
         self._waiting: set[str] = set()
         self._ways: dict[str, tuple[Way, int]] = {}
+        # What a channel said of a message before its answer that it took it was here.
+        self._early: dict[str, DeliveryReport] = {}
 
     @property
     def is_sending(self) -> bool:
@@ -160,7 +162,12 @@ class Messenger:
         self._case.incident = incident.delivering(delivery)
         self._ways[delivery.notification_id] = (way, hop)
         within = _PAGE_WORTH if is_last else there.deadline
-        return await self._post.send(notification, delivery, within=within)
+        sent = await self._post.send(notification, delivery, within=within)
+        early = self._early.pop(notification.id, None)
+        # Incidents that are open since before this let such a report fall.
+        if early and workflow.patched("early-delivery-reports"):
+            self.report(early)
+        return sent
 
     async def _admitted(self, way: Way, hop: int, delivery: Delivery) -> Admission:
         """Wait until a contact may be told, or need not be."""
@@ -225,8 +232,14 @@ class Messenger:
         self._on_unreached(page, way.place, problem)
 
     def report(self, report: DeliveryReport) -> None:
-        """Take what a channel says later of a message that it took; what is stale is ignored."""
+        """Take what a channel says of a message that it took; what is stale is ignored.
+
+        It may say so before its answer to the sending was here: that is kept until then.
+        """
         delivery = self._case.incident.delivery(report.notification_id)
+        if delivery and delivery.status is DeliveryStatus.QUEUED:
+            self._early[report.notification_id] = report
+            return
         if delivery is None or delivery.status is not DeliveryStatus.SENT:
             return
         if report.delivered:

@@ -3,14 +3,25 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
 from temporalio.exceptions import ApplicationError
 
 from holdfast.domain.notification import DeliveryReport, Notification
 from holdfast.domain.page import Recipient
 from holdfast.domain.person import Contact
+from holdfast.domain.report import fingerprint, incident_workflow_id
 from holdfast.domain.target import Target
 from tests.workflows.night import Night, Nights
-from tests.workflows.policies import ADA, BOB, CAROL, ESCALATE, ON_CALL, paging, policy_for
+from tests.workflows.policies import (
+    ADA,
+    BOB,
+    CAROL,
+    ESCALATE,
+    ON_CALL,
+    paging,
+    policy_for,
+    report_of,
+)
 from tests.workflows.world import Reached, reached
 
 SMS, MAIL, CALL = (Contact(channel=channel, to="ada") for channel in ("sms", "mail", "call"))
@@ -131,6 +142,28 @@ async def test_an_arrival_is_kept(nights: Nights, service: str):
     sent = (await night.incident()).deliveries[0].notification_id
     await night.hears("delivered", DeliveryReport(notification_id=sent, delivered=True))
     assert await deliveries(night) == [("direct (ada)", "delivered")]
+
+
+@pytest.mark.parametrize(("arrives", "told"), [(True, ["sms"]), (False, ["sms", "mail"])])
+async def test_a_report_that_overtakes_the_answer_counts(
+    nights: Nights, service: str, *, arrives: bool, told: list[str]
+):
+    """A channel may tell what became of a message before its answer to the sending is here."""
+    world = nights.world
+    world.reach = over(SMS, MAIL)
+
+    async def tells_first(notification: Notification) -> None:
+        if notification.contact != SMS:
+            return
+        report = DeliveryReport(notification_id=notification.id, delivered=arrives, reason="off")
+        workflow_id = incident_workflow_id(service, fingerprint(report_of(service)))
+        await world.client.get_workflow_handle(workflow_id).signal("delivered", report)
+
+    world.deliver = tells_first
+    night = await begins(nights, service)
+    assert ways(night) == told
+    status = (await night.incident()).deliveries[0].status
+    assert status == ("delivered" if arrives else "failed")
 
 
 async def test_stale_and_foreign_reports_are_ignored(nights: Nights, service: str):
