@@ -126,9 +126,11 @@ class IncidentDesk:
         message = Snooze(**_deed(incident_id, by, link), until=until)
         return await self._update(incident_id, "snooze", message)
 
-    async def reassign(self, incident_id: str, *, by: Actor, to: Target) -> Incident:
+    async def reassign(
+        self, incident_id: str, *, by: Actor, to: Target, link: str | None = None
+    ) -> Incident:
         """Hand an incident to somebody, who is paged; errors are those of ``acknowledge``."""
-        message = Reassign(**_deed(incident_id, by, None), to=to)
+        message = Reassign(**_deed(incident_id, by, link), to=to)
         return await self._update(incident_id, "reassign", message)
 
     async def escalate(self, incident_id: str, *, by: Actor, link: str | None = None) -> Incident:
@@ -136,9 +138,11 @@ class IncidentDesk:
         message = Escalate(**_deed(incident_id, by, link))
         return await self._update(incident_id, "escalate", message)
 
-    async def note(self, incident_id: str, *, by: Actor, text: str) -> Incident:
+    async def note(
+        self, incident_id: str, *, by: Actor, text: str, link: str | None = None
+    ) -> Incident:
         """Note something on an incident; errors are those of ``acknowledge``."""
-        message = Remarked(**_deed(incident_id, by, None), text=text)
+        message = Remarked(**_deed(incident_id, by, link), text=text)
         return await self._update(incident_id, "note", message)
 
     async def delivered(self, incident_id: str, report: DeliveryReport) -> None:

@@ -1,78 +1,41 @@
-"""Owns the page to which an email leads: by it people act on an incident once, without a key.
+"""Owns what the page of an email does: by its link people act on an incident once, without a key.
 
 Mail scanners follow links, so that looking at the page changes nothing; only its buttons do.
 """
 
-import base64
-import hashlib
-import math
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Annotated, Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from activities.action_link import ActionLink
+from api.action_page import LONGEST_NOTE, Shown, incident_page, problem_page
 from api.dependencies import ServicesDependency
-from api.durations import write_duration
 from api.incident_desk import IncidentDesk, Source
 from holdfast.domain import directory
 from holdfast.domain.custody import Actor, Via
 from holdfast.domain.incident import Incident
 from holdfast.domain.policy import Policy
-from holdfast.errors import Conflict, HoldfastError, InvalidInput, Unavailable
+from holdfast.domain.target import Target
+from holdfast.errors import Conflict, HoldfastError, InvalidInput
 
 _SNOOZE: Final = timedelta(hours=1)
-_LONGEST_NOTE: Final = 4000
-
-_templates: Final = Environment(
-    loader=PackageLoader("api", "web/act"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_style: Final = Markup(_templates.get_template("style.css").render())  # noqa: S704  # our own file
-_style_hash: Final = base64.b64encode(hashlib.sha256(_style.encode()).digest()).decode()
-
-_HEADERS: Final = {
-    # The address is a key: no cache keeps the page, and no other site is told where it was.
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src 'sha256-{_style_hash}'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        )
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
-
-_HEADINGS: Final = {
-    HTTPStatus.NOT_FOUND: "This link leads nowhere",
-    HTTPStatus.GONE: "This link is too old",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Holdfast can't do this now",
-}
 
 
 class Action(StrEnum):
     """What the page's buttons do."""
 
     ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
     SNOOZE = "snooze"
     ESCALATE = "escalate"
+    REASSIGN = "reassign"
+    NOTE = "note"
     RESOLVE = "resolve"
 
 
@@ -87,9 +50,9 @@ class _RouteForPeople(APIRoute):
             try:
                 return await handle(request)
             except HoldfastError as error:
-                return _problem_page(error)
+                return problem_page(error)
             except RequestValidationError:
-                return _problem_page(InvalidInput("the form did not arrive as it was sent"))
+                return problem_page(InvalidInput("the form did not arrive as it was sent"))
 
         return handle_for_people
 
@@ -104,11 +67,33 @@ class _Visit:
     link: ActionLink
     by: Actor
     desk: IncidentDesk
+    policy: Policy
+
+    async def page(self) -> Shown:
+        """The incident as it is, for them to see."""
+        incident, source = await self.desk.get(self.link.incident_id)
+        return self.shows(incident, source=source)
+
+    def shows(self, incident: Incident, *, source: Source = Source.WORKFLOW) -> Shown:
+        """An incident for them to see."""
+        return Shown(
+            incident=incident,
+            visitor=self.by.name,
+            link=self.link.notification_id,
+            targets={value: self.named(each) for value, each in _targets(self.policy).items()},
+            source=source,
+        )
+
+    def named(self, target: Target) -> str:
+        """Whom an incident is handed to, as people read it."""
+        if target.person:
+            return directory.display_name(self.policy.people, target.person)
+        return f"whoever is {target}"
 
 
 async def _visit(services: ServicesDependency, token: str) -> _Visit:
-    link = services.action_links.read(token)
-    return _Visit(link, _actor(services.holder.policy, link), services.incident_desk)
+    link, policy = services.action_links.read(token), services.holder.policy
+    return _Visit(link, _actor(policy, link), services.incident_desk, policy)
 
 
 Visit = Annotated[_Visit, Depends(_visit)]
@@ -117,21 +102,22 @@ Visit = Annotated[_Visit, Depends(_visit)]
 @router.get("")
 async def show_action_page(visit: Visit) -> Response:
     """Show the incident and what can be done."""
-    incident, source = await visit.desk.get(visit.link.incident_id)
-    return _incident_page(incident, visit, source=source)
+    return incident_page(await visit.page())
 
 
 @router.post("")
 async def act_by_link(
-    visit: Visit, action: Annotated[str, Form()] = "", note: Annotated[str, Form()] = ""
+    visit: Visit,
+    action: Annotated[str, Form()] = "",
+    note: Annotated[str, Form()] = "",
+    to: Annotated[str, Form()] = "",
 ) -> Response:
     """Do what a button says, and show what came of it."""
     try:
-        incident = await _carry_out(visit, _action(action), note=_note(note))
+        incident, done = await _carry_out(visit, _action(action), note=_note(note), to=to)
     except Conflict as error:
-        incident, source = await visit.desk.get(visit.link.incident_id)
-        return _incident_page(incident, visit, source=source, refusal=error)
-    return _incident_page(incident, visit, done=_done(Action(action), incident))
+        return incident_page(replace(await visit.page(), refusal=error))
+    return incident_page(replace(visit.shows(incident), done=done))
 
 
 def _actor(policy: Policy, link: ActionLink) -> Actor:
@@ -151,88 +137,52 @@ def _action(value: str) -> Action:
 def _note(value: str) -> str | None:
     # Browsers count a line break as one character, and send two.
     note = value.replace("\r\n", "\n").strip()
-    if len(note) > _LONGEST_NOTE:
-        raise InvalidInput(f"a note may have {_LONGEST_NOTE} characters; this has {len(note)}")
+    if len(note) > LONGEST_NOTE:
+        raise InvalidInput(f"a note may have {LONGEST_NOTE} characters; this has {len(note)}")
     return note or None
 
 
-async def _carry_out(visit: _Visit, action: Action, *, note: str | None) -> Incident:
-    incident_id, by, link = visit.link.incident_id, visit.by, visit.link.notification_id
+def _targets(policy: Policy) -> dict[str, Target]:
+    """Whom an incident can be handed to, by what the form sends."""
+    targets = [Target(person=key) for key in policy.people]
+    targets += [Target(schedule=key) for key in policy.schedules]
+    return {str(each): each for each in targets}
+
+
+async def _carry_out(
+    visit: _Visit, action: Action, *, note: str | None, to: str
+) -> tuple[Incident, str]:
+    """Do what a button says; gives the incident as it is then, and what came of it."""
+    desk, incident_id = visit.desk, visit.link.incident_id
+    by, link = visit.by, visit.link.notification_id
     match action:
         case Action.ACKNOWLEDGE:
-            return await visit.desk.acknowledge(incident_id, by=by, link=link)
+            deed = desk.acknowledge(incident_id, by=by, link=link)
+            done = "You have it now: nobody else is paged."
+        case Action.UNACKNOWLEDGE:
+            deed = desk.unacknowledge(incident_id, by=by, link=link)
+            done = "Nobody has it now: its escalation goes on."
         case Action.SNOOZE:
             until = datetime.now(UTC) + _SNOOZE
-            return await visit.desk.snooze(incident_id, by=by, until=until, link=link)
+            deed = desk.snooze(incident_id, by=by, until=until, link=link)
+            done = f"Nobody is paged until {until:%H:%M} UTC."
         case Action.ESCALATE:
-            return await visit.desk.escalate(incident_id, by=by, link=link)
+            deed = desk.escalate(incident_id, by=by, link=link)
+            done = "The next level is paged now."
+        case Action.REASSIGN:
+            target = _targets(visit.policy).get(to)
+            if target is None:
+                raise InvalidInput(f"there is nobody to hand it to as {to[:50]!r}")
+            deed = desk.reassign(incident_id, by=by, to=target, link=link)
+            done = f"It is handed over: paged now is {visit.named(target)}."
+        case Action.NOTE:
+            if note is None:
+                raise InvalidInput("a note needs words")
+            deed = desk.note(incident_id, by=by, text=note, link=link)
+            done = "Your note is on the record."
         case Action.RESOLVE:
-            return await visit.desk.resolve(incident_id, by=by, note=note, link=link)
+            deed = desk.resolve(incident_id, by=by, note=note, link=link)
+            done = "It is over: whoever was told is told so."
         case _:
             assert_never(action)
-
-
-def _done(action: Action, incident: Incident) -> str:
-    match action:
-        case Action.ACKNOWLEDGE:
-            return "You have it now: nobody else is paged."
-        case Action.SNOOZE:
-            until = incident.custody.snoozed_until or datetime.now(UTC) + _SNOOZE
-            return f"Nobody is paged until {until:%H:%M} UTC."
-        case Action.ESCALATE:
-            return "The next level is paged now."
-        case Action.RESOLVE:
-            return "It is over: whoever was told is told so."
-        case _:
-            assert_never(action)
-
-
-def _incident_page(
-    incident: Incident,
-    visit: _Visit,
-    *,
-    source: Source = Source.WORKFLOW,
-    done: str | None = None,
-    refusal: Conflict | None = None,
-) -> Response:
-    is_used = done is not None or visit.link.notification_id in incident.custody.used_links
-    age = max(datetime.now(UTC) - incident.opened_at, timedelta(0))
-    return _page(
-        "incident.html",
-        status=refusal.status if refusal else HTTPStatus.OK,
-        title=incident.title,
-        incident=incident,
-        visitor=visit.by.name,
-        age=write_duration(age),
-        done=done,
-        refusal=_sentence(refusal) if refusal else None,
-        is_used=is_used,
-        is_behind=source is Source.RECORD and not incident.is_resolved,
-        longest_note=_LONGEST_NOTE,
-    )
-
-
-def _problem_page(error: HoldfastError) -> Response:
-    passing = isinstance(error, Unavailable)
-    heading = _HEADINGS.get(HTTPStatus(error.status), "This could not be done")
-    response = _page(
-        "problem.html",
-        status=error.status,
-        title=heading,
-        # What the stores say of themselves is nothing to whoever holds a link.
-        detail=None if passing else _sentence(error),
-        is_passing=passing,
-    )
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
-    return response
-
-
-def _sentence(error: HoldfastError) -> str:
-    said = str(error)
-    return f"{said[:1].upper()}{said[1:]}."
-
-
-def _page(template: str, *, status: int, **shown: Any) -> Response:
-    page = _templates.get_template(template).render(style=_style, **shown)
-    return HTMLResponse(page, status_code=status, headers=_HEADERS)
+    return await deed, done

@@ -14,10 +14,11 @@ from activities.action_link import ActionLinks
 from api.incident_desk import Source
 from api.problems import handle_problems
 from api.routes import act
-from holdfast.domain.custody import Actor, Via
+from holdfast.domain.custody import Actor, Remark, Via
 from holdfast.domain.incident_status import Resolution
 from holdfast.domain.notification import Notification, NotificationKind
 from holdfast.domain.policy import Policy
+from holdfast.domain.target import Target
 from holdfast.errors import NotFound, Unavailable
 from tests.storage.samples import an_incident
 
@@ -25,7 +26,7 @@ INCIDENT = "01960c2e-7d3b-7c51-9a55-0b8f6f3f2d11"
 PUBLIC_URL = "http://holdfast.test"
 ADA = Actor(name="Ada Lovelace", person="ada", via=Via.EMAIL)
 GRACE = Actor(name="Grace Hopper")
-ACTIONS = ("acknowledge", "snooze", "escalate", "resolve")
+ACTIONS = ("acknowledge", "snooze", "escalate", "reassign", "resolve", "note")
 POLICY = {
     "version": 1,
     "channels": {"mail": {"kind": "email", "host": "localhost", "sender": "holdfast@example.com"}},
@@ -33,8 +34,13 @@ POLICY = {
         "ada": {
             "name": "Ada Lovelace",
             "contacts": [{"channel": "mail", "to": "ada@example.com"}],
-        }
+        },
+        "linus": {
+            "name": "Linus <Live>",
+            "contacts": [{"channel": "mail", "to": "linus@example.com"}],
+        },
     },
+    "schedules": {"leads": {"layers": [{"people": ["ada"], "starts_on": "2026-01-05"}]}},
 }
 
 
@@ -46,6 +52,7 @@ class FakeDesk:
     source: Source = Source.WORKFLOW
     trouble: Exception | None = None
     deeds: list = field(default_factory=list)
+    handed_to: Target | None = None
 
     async def get(self, incident_id):
         if self.trouble:
@@ -59,6 +66,19 @@ class FakeDesk:
 
     async def snooze(self, incident_id, *, by, until, link):
         return self._do("snooze", by, link, lambda it, at: it.snoozed(by, until=until, at=at))
+
+    async def unacknowledge(self, incident_id, *, by, link):
+        return self._do("unacknowledge", by, link, lambda it, _: it.unacknowledged())
+
+    async def reassign(self, incident_id, *, by, to, link):
+        self.handed_to = to
+        return self._do("reassign", by, link, lambda it, _: it.reassigned(str(to)))
+
+    async def note(self, incident_id, *, by, text, link):
+        def change(incident, at):
+            return incident.remarked(Remark(at=at, by=by.name, text=text))
+
+        return self._do("note", by, link, change)
 
     async def escalate(self, incident_id, *, by, link):
         return self._do("escalate", by, link, lambda it, _: it)
@@ -169,21 +189,45 @@ async def test_no_report_adds_markup_to_the_page(browser, url):
 
 
 @pytest.mark.parametrize(
-    ("action", "said"),
+    ("form", "said"),
     [
-        ("acknowledge", "You have it now: nobody else is paged."),
-        ("snooze", "Nobody is paged until"),
-        ("escalate", "The next level is paged now."),
-        ("resolve", "It is over: whoever was told is told so."),
+        ({"action": "acknowledge"}, "You have it now: nobody else is paged."),
+        ({"action": "snooze"}, "Nobody is paged until"),
+        ({"action": "escalate"}, "The next level is paged now."),
+        ({"action": "reassign", "to": "linus"}, "It is handed over: paged now is Linus <Live>."),
+        ({"action": "reassign", "to": "on call: leads"}, "paged now is whoever is on call: leads."),
+        ({"action": "note", "note": "the cable looks loose"}, "Your note is on the record."),
+        ({"action": "resolve"}, "It is over: whoever was told is told so."),
     ],
 )
-async def test_a_button_does_what_it_says(browser, desk, url, action, said):
+async def test_a_button_does_what_it_says(browser, desk, url, form, said):
     """As the person who was told, over email, by the message's own id."""
-    response = await browser.post(url, data={"action": action})
+    response = await browser.post(url, data=form)
     assert response.status_code == 200
     assert said in shown(response)
     assert offered(response) == ()
-    assert desk.deeds == [(action, ADA, f"{INCIDENT}:page:1:1")]
+    assert desk.deeds == [(form["action"], ADA, f"{INCIDENT}:page:1:1")]
+
+
+async def test_whoever_has_it_can_give_it_back(browser, desk, url):
+    """By a later message's link: it went to them because they have the incident."""
+    desk.incident = desk.incident.acknowledged(ADA, at=datetime.now(UTC))
+    assert "unacknowledge" in offered(await browser.get(url))
+    response = await browser.post(url, data={"action": "unacknowledge"})
+    assert "Nobody has it now: its escalation goes on." in shown(response)
+    assert not desk.incident.is_acknowledged
+
+
+async def test_it_can_be_handed_to_whom_the_policy_knows(browser, desk, url):
+    """People by their names, and whoever is on call in a schedule."""
+    options = re.findall(r'<option value="([^"]+)">([^<]+)<', (await browser.get(url)).text)
+    assert [(unescape(value), unescape(name)) for value, name in options] == [
+        ("ada", "Ada Lovelace"),
+        ("linus", "Linus <Live>"),
+        ("on call: leads", "whoever is on call: leads"),
+    ]
+    await browser.post(url, data={"action": "reassign", "to": "on call: leads"})
+    assert desk.handed_to == Target(schedule="leads")
 
 
 async def test_a_snooze_is_an_hour(browser, desk, url):
@@ -238,7 +282,7 @@ async def test_who_comes_second_is_told_who_has_it(browser, desk, url):
     response = await browser.post(url, data={"action": "acknowledge"})
     assert response.status_code == 409
     assert "Nothing was done. Grace Hopper has had it since" in shown(response)
-    assert offered(response) == ("snooze", "escalate", "resolve")
+    assert offered(response) == ("unacknowledge", *ACTIONS[1:])
     assert desk.deeds == []
 
 
@@ -302,7 +346,15 @@ async def test_an_old_link_is_gone(browser, app, desk, url, method):
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"action": "delete"}, {"action": "resolve", "note": "x" * 4001}]
+    "form",
+    [
+        {},
+        {"action": "delete"},
+        {"action": "resolve", "note": "x" * 4001},
+        {"action": "note", "note": " "},
+        {"action": "reassign"},
+        {"action": "reassign", "to": "mallory"},
+    ],
 )
 async def test_a_form_that_is_not_the_pages_is_refused(browser, desk, url, form):
     """On a page as well; the link stays good."""

@@ -129,13 +129,8 @@ async def test_a_reply_to_a_text_message_acknowledges(office: Office) -> None:
 
 async def test_a_link_in_an_email_acts_once_and_only_when_posted(office: Office) -> None:
     """GET does nothing, since mail programs open links; a second POST is refused."""
-    incident = await office.caller.opened("mailed", ERROR)
-    await until(lambda: office.vendors.mail.to("linus@example.org"))
-    text = office.vendors.mail.to("linus@example.org")[0].text
-    link = re.search(rf"{re.escape(PUBLIC_URL)}/act/\S+", text)
-    assert link, text
+    incident, path = await _mailed(office, ERROR)
     async with httpx.AsyncClient(base_url=office.holdfast.url) as anybody:
-        path = link[0].removeprefix(PUBLIC_URL)
         assert (await anybody.get(path)).status_code == 200
         assert (await office.caller.incident(incident))["acknowledged_by"] is None
 
@@ -147,6 +142,36 @@ async def test_a_link_in_an_email_acts_once_and_only_when_posted(office: Office)
         again = await anybody.post(path, data={"action": "resolve"})
         assert again.is_client_error, again.text
         assert (await office.caller.incident(incident))["status"] == "acknowledged"
+
+
+async def test_by_a_link_in_an_email_an_incident_is_handed_over(office: Office) -> None:
+    """Whom the page's list names is paged, and the record says over what it was done."""
+    incident, path = await _mailed(office, "Handed")
+    async with httpx.AsyncClient(base_url=office.holdfast.url) as anybody:
+        done = await anybody.post(path, data={"action": "reassign", "to": "grace"})
+    assert done.is_success, done.text
+    assert "Grace Hopper" in done.text
+
+    async def paged() -> bool:
+        return any(each["person"] == "grace" for each in await office.told(incident))
+
+    await until(paged)
+    assert "incident.reassigned" in await office.caller.events(incident)
+
+
+async def _mailed(office: Office, error: str) -> tuple[str, str]:
+    """An incident that Linus was told of by email, and the path of that email's link."""
+    incident = await office.caller.opened("mailed", error)
+
+    def texts() -> list[str]:
+        mails = office.vendors.mail.to("linus@example.org")
+        return [each.text for each in mails if f"{error}: it broke" in each.text]
+
+    await until(texts)
+    text = texts()[0]
+    link = re.search(rf"{re.escape(PUBLIC_URL)}/act/\S+", text)
+    assert link, text
+    return incident, link[0].removeprefix(PUBLIC_URL)
 
 
 async def test_acknowledging_in_pagerduty_acknowledges_here(office: Office) -> None:
