@@ -115,7 +115,11 @@ class IncidentWorkflow(Deeds):
         if workflow.patched("escalation-in-the-domain"):
             self._boards = Boards(case, carried.boards)
             self._pager = Pager(
-                case, self._boards, ladder=carried.present_ladder, tallies=carried.tallies
+                case,
+                self._boards,
+                ladder=carried.present_ladder,
+                tallies=carried.tallies,
+                sent=carried.sent,
             )
         else:
             self._pager = FirstPager(case)
@@ -144,6 +148,7 @@ class IncidentWorkflow(Deeds):
                 "climb": self._pager.standing.ladder,
                 "tallies": self._pager.standing.rules.tallies,
                 "boards": self._boards.carried,
+                "sent": self._pager.messenger.sent,
             }
         carried = CarriedIncident(
             incident=case.incident,

@@ -13,6 +13,7 @@ from holdfast.domain.ladder import Ladder
 from holdfast.domain.lease import Lease, LeaseRequest
 from holdfast.domain.model import Model, Name
 from holdfast.domain.outcome import ProbeResult
+from holdfast.domain.page import Way
 from holdfast.domain.policy import Plan
 from holdfast.domain.report import ReportBatch
 from holdfast.domain.target import Target
@@ -54,6 +55,7 @@ class CarriedIncident(Model):
         ignored: Whether its strategy wants nobody paged.
         counted: The ids of the batches counted lately.
         behind: The workflows of incidents whose pages wait for this one's end.
+        sent: The ways of pages of which their channels may still say whether they arrived.
     """
 
     incident: Incident
@@ -65,6 +67,7 @@ class CarriedIncident(Model):
     ignored: bool = False
     counted: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
+    sent: tuple[Way, ...] = ()
 
     @property
     def present_ladder(self) -> Ladder | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -18,7 +17,7 @@ from holdfast.domain.notification import (
     Notification,
     NotificationKind,
 )
-from holdfast.domain.page import AdmissionRequest, Page, PagesWithdrawn, Recipient, notification_id
+from holdfast.domain.page import AdmissionRequest, Page, PagesWithdrawn, Recipient, Way
 from holdfast.domain.throttle import Admission, AdmissionKind
 from workflows.boards import Boards
 from workflows.case import Case
@@ -32,20 +31,6 @@ _PAGE_WORTH = timedelta(hours=1)
 _QUICK = timedelta(seconds=5)
 
 
-@dataclass(frozen=True)
-class Way:
-    """A page's way to one recipient.
-
-    Attributes:
-        place: The recipient's place in the page.
-    """
-
-    page: Page
-    place: int
-    recipient: Recipient
-    policy: str
-
-
 class Messenger:
     """Carries notifications out, each in a task of its own.
 
@@ -54,10 +39,16 @@ class Messenger:
         boards: Takes the messages that can be edited.
         on_unreached: Called with a page, the place of its target and a sentence when nothing
             reaches the target.
+        sent: The ways of what the run before sent, and may still hear about.
     """
 
     def __init__(
-        self, case: Case, boards: Boards, *, on_unreached: Callable[[Page, int, str], None]
+        self,
+        case: Case,
+        boards: Boards,
+        *,
+        on_unreached: Callable[[Page, int, str], None],
+        sent: Sequence[Way] = (),
     ) -> None:
         self._case = case
         self._post = Post(case, boards)
@@ -66,7 +57,7 @@ class Messenger:
         # In order: what is given up must be so in the same order when the history is replayed.
         self._pages: list[asyncio.Task[None]] = []
         self._waiting: set[str] = set()
-        self._ways: dict[str, tuple[Way, int]] = {}
+        self._ways = {each.notification_id(case.incident.id): each for each in sent}
         # What a channel said of a message before its answer that it took it was here.
         self._early: dict[str, DeliveryReport] = {}
 
@@ -75,19 +66,25 @@ class Messenger:
         """Whether a message is on its way."""
         return bool(self._pages) or self.news.is_sending
 
+    @property
+    def sent(self) -> tuple[Way, ...]:
+        """The ways of messages of which their channels may still say whether they arrived."""
+        found = ((way, self._case.incident.delivery(name)) for name, way in self._ways.items())
+        return tuple(way for way, it in found if it and it.status is DeliveryStatus.SENT)
+
     def page(self, page: Page, recipients: Sequence[Recipient], *, policy: str) -> None:
         """Put a page on its way to all its recipients side by side, without waiting for them."""
         for place, recipient in enumerate(recipients):
-            way = Way(page, place, recipient, policy)
+            way = Way(page=page, place=place, recipient=recipient, policy=policy)
             if recipient.hops:
-                self._start(way, hop=0)
+                self._start(way)
             else:
                 self._nobody(way)
 
-    def _start(self, way: Way, *, hop: int) -> None:
-        delivery = self._delivery(way, hop)
+    def _start(self, way: Way) -> None:
+        delivery = self._delivery(way)
         self._case.incident = self._case.incident.delivering(delivery)
-        task = asyncio.create_task(self._reach(way, hop, delivery))
+        task = asyncio.create_task(self._reach(way, delivery))
         self._pages.append(task)
 
         def left(task: asyncio.Task[None]) -> None:
@@ -97,10 +94,10 @@ class Messenger:
 
         task.add_done_callback(left)
 
-    def _delivery(self, way: Way, hop: int) -> Delivery:
-        there = way.recipient.hops[hop]
+    def _delivery(self, way: Way) -> Delivery:
+        there = way.here
         return Delivery(
-            notification_id=self._name(way, hop),
+            notification_id=way.notification_id(self._case.incident.id),
             kind=NotificationKind.PAGE,
             target=way.page.targets[way.place],
             contact=there.contact,
@@ -112,15 +109,11 @@ class Messenger:
             queued_at=workflow.now(),
         )
 
-    def _name(self, way: Way, hop: int) -> str:
-        return notification_id(self._case.incident.id, way.page, place=way.place, hop=hop)
-
-    async def _reach(self, way: Way, hop: int, delivery: Delivery) -> None:
+    async def _reach(self, way: Way, delivery: Delivery) -> None:
         """Try one contact after another until one works."""
-        hops = way.recipient.hops
         while True:
             try:
-                if await self._told(way, hop, delivery):
+                if await self._told(way, delivery):
                     return
             except (asyncio.CancelledError, FailureError) as error:
                 # A local activity that is given up ends with the latter.
@@ -128,18 +121,18 @@ class Messenger:
                     raise
                 self._post.end(delivery, DeliveryStatus.CANCELLED, reason=NOT_NEEDED)
                 return
-            hop += 1
-            if hop == len(hops):
+            if way.further is None:
                 break
-            delivery = self._delivery(way, hop)
+            way = way.further
+            delivery = self._delivery(way)
             self._case.incident = self._case.incident.delivering(delivery)
         last = self._case.incident.delivery(delivery.notification_id)
         why = last.reason if last else "nothing worked"
         self._on_unreached(way.page, way.place, f"{way.recipient.who} could not be reached: {why}")
 
-    async def _told(self, way: Way, hop: int, delivery: Delivery) -> bool:
+    async def _told(self, way: Way, delivery: Delivery) -> bool:
         """Tell one contact, once it may be told; whether it is."""
-        admission = await self._admitted(way, hop, delivery)
+        admission = await self._admitted(way, delivery)
         if admission.kind is AdmissionKind.COVERED:
             reason = f"told together with others, by the message {admission.covered_by}"
             self._post.end(delivery, DeliveryStatus.BUNDLED, reason=reason)
@@ -156,22 +149,22 @@ class Messenger:
             headline=incident.headline(self._case.outlook, unreached=way.page.unreached),
             bundled=admission.bundled,
         )
-        there, is_last = way.recipient.hops[hop], hop + 1 == len(way.recipient.hops)
-        turn = {"next_contact_at": None if is_last else workflow.now() + there.deadline}
+        deadline = way.here.deadline if way.further else None
+        turn = {"next_contact_at": workflow.now() + deadline if deadline else None}
         delivery = delivery.model_copy(update=turn | {"bundled": admission.bundled})
         self._case.incident = incident.delivering(delivery)
-        self._ways[delivery.notification_id] = (way, hop)
-        within = _PAGE_WORTH if is_last else there.deadline
-        sent = await self._post.send(notification, delivery, within=within)
+        self._ways[delivery.notification_id] = way
+        sent = await self._post.send(notification, delivery, within=deadline or _PAGE_WORTH)
         early = self._early.pop(notification.id, None)
         # Incidents that are open since before this let such a report fall.
         if early and workflow.patched("early-delivery-reports"):
             self.report(early)
         return sent
 
-    async def _admitted(self, way: Way, hop: int, delivery: Delivery) -> Admission:
+    async def _admitted(self, way: Way, delivery: Delivery) -> Admission:
         """Wait until a contact may be told, or need not be."""
-        admission = way.recipient.admission if hop == 0 else await self._admission(way, delivery)
+        first = way.recipient.admission if way.hop == 0 else None
+        admission = first or await self._admission(way, delivery)
         while admission.kind is AdmissionKind.WAIT and admission.until:
             self._waiting.add(delivery.notification_id)
             self._hold(delivery, admission)
@@ -220,7 +213,7 @@ class Messenger:
         """Keep on the record that a target has nobody behind it."""
         page, problem = way.page, way.recipient.problem
         delivery = Delivery(
-            notification_id=self._name(way, 0),
+            notification_id=way.notification_id(self._case.incident.id),
             kind=NotificationKind.PAGE,
             target=page.targets[way.place],
             person=way.recipient.person,
@@ -247,11 +240,11 @@ class Messenger:
             return
         failure = FailureKind.UNDELIVERED
         self._post.end(delivery, DeliveryStatus.FAILED, failure=failure, reason=report.reason)
-        way, hop = self._ways.get(report.notification_id, (None, 0))
+        way = self._ways.get(report.notification_id)
         if way is None or not self._case.is_held_by_nobody:
             return
-        if hop + 1 < len(way.recipient.hops):
-            self._start(way, hop=hop + 1)
+        if way.further:
+            self._start(way.further)
         else:
             problem = f"{way.recipient.who} could not be reached: {report.reason}"
             self._on_unreached(way.page, way.place, problem)

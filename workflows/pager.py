@@ -28,6 +28,7 @@ from holdfast.domain.page import (
     PageOrder,
     PageRequest,
     Recipient,
+    Way,
 )
 from holdfast.domain.target import Target
 from workflows.boards import Boards
@@ -47,6 +48,7 @@ class Pager:
         boards: Its messages that can be edited.
         ladder: Where the run before left its escalation.
         tallies: What the run before counted of its reports.
+        sent: The ways of what the run before sent, and may still hear about.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Pager:
         *,
         ladder: Ladder | None = None,
         tallies: tuple[Tally, ...] | None = None,
+        sent: tuple[Way, ...] = (),
     ) -> None:
         self.standing = Standing(case, ladder=ladder, tallies=tallies)
-        self.messenger = Messenger(case, boards, on_unreached=self.standing.failed)
+        self.messenger = Messenger(case, boards, on_unreached=self.standing.failed, sent=sent)
         self._case = case
         self._not_behind: set[str] = set()
 

@@ -6,6 +6,7 @@ page may go out now, is looked up when it is due: an order says it, and the inci
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 
 from pydantic import AwareDatetime, Field
 
@@ -191,6 +192,38 @@ class PageOrder(Model):
     hold: PageHold | None = None
     recipients: tuple[Recipient, ...] = ()
     shift_ends_at: AwareDatetime | None = None
+
+
+class Way(Model):
+    """Where a page is on its way to one recipient: over one contact after another.
+
+    Attributes:
+        place: The recipient's place in the page, 0 for the first.
+        policy: The name of the policy that the page follows.
+        hop: The contact's place among the recipient's, 0 for the first.
+    """
+
+    page: Page
+    place: int
+    recipient: Recipient
+    policy: str
+    hop: int = 0
+
+    @property
+    def here(self) -> Hop:
+        """The contact that has its turn."""
+        return self.recipient.hops[self.hop]
+
+    @property
+    def further(self) -> Self | None:
+        """The way over the next contact; None when this is the last."""
+        if self.hop + 1 == len(self.recipient.hops):
+            return None
+        return self.model_copy(update={"hop": self.hop + 1})
+
+    def notification_id(self, incident_id: str) -> str:
+        """The name of this contact's part in the page."""
+        return notification_id(incident_id, self.page, place=self.place, hop=self.hop)
 
 
 class Behind(Model):

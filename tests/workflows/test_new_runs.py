@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from holdfast.domain.escalation import Escalation, EscalationRule
-from holdfast.domain.notification import Notification
+from holdfast.domain.notification import DeliveryReport, Notification
 from holdfast.domain.page import HoldKind, PageHold, PageRequest
 from holdfast.domain.person import Contact
 from tests.workflows.night import Night, Nights
@@ -82,6 +82,19 @@ async def test_a_hold_is_kept(nights: Nights, service: str):
     await night.passes(2 * MINUTE)
     assert night.arrived == ["page to ada"]
     assert night.facts.count("the page is held: planned") == 1
+
+
+async def test_what_did_not_arrive_goes_to_the_next_contact(nights: Nights, service: str):
+    """Which run sent it makes no difference; nor does it to the last contact's end."""
+    sms, mail = Contact(channel="sms", to="ada"), Contact(channel="mail", to="ada")
+    nights.world.reach = lambda target, _: reached(target, sms, mail)
+    night = await begins(nights, service)
+    for arrived in (["sms"], ["sms", "mail"]):
+        assert [each.address.channel for each in night.notifications] == arrived
+        await night.next_run()
+        last = night.notifications[-1].id
+        await night.hears("delivered", DeliveryReport(notification_id=last, delivered=False))
+    assert night.pages == ["level 1, round 1", "level 2, round 1"]
 
 
 async def test_messages_are_kept_up_to_date(nights: Nights, service: str):
