@@ -60,6 +60,9 @@ class Recoverer:
         """Wait until no report came for long enough and the service is well."""
         quiet = self._case.plan.resolve_after_quiet
         not_before = self._case.incident.quiet_at(quiet)
+        if workflow.patched("quiet-after-late-reports"):
+            # What came late tells of long ago: whether the error stays away is seen from now on.
+            not_before = self._case.incident.opened_at + quiet
         while True:
             wait = max(self._case.incident.quiet_at(quiet), not_before) - workflow.now()
             await until(lambda: False, within=wait, summary="quiet resolves the incident")

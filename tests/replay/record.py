@@ -134,6 +134,16 @@ async def handed_on(world: World) -> list[WorkflowHandle]:
     return [told.handle]
 
 
+async def late(world: World) -> list[WorkflowHandle]:
+    """A report of yesterday's error, of a service that is unwell once and then well."""
+    checks = iter([RecoveryStatus.FAILED, RecoveryStatus.SUCCEEDED])
+    world.carry_out = lambda _: next(checks)
+    policy = policy_for("late", Step(step=StepKind.ESCALATE), escalation=ladder(), quiet=2 * SOON)
+    told = await world.report(policy, report_of("late"), ago=timedelta(days=1))
+    await told.handle.result()
+    return [told.handle]
+
+
 async def probed(world: World) -> list[WorkflowHandle]:
     """A breaker that trips, fails its first probe, closes by its second, and is held by hand."""
     rules = RULES.model_copy(
@@ -166,7 +176,7 @@ async def probed(world: World) -> list[WorkflowHandle]:
     return [breaker.handle]
 
 
-SCENARIOS = (recovered, escalated, mitigated, handed_on, probed)
+SCENARIOS = (recovered, escalated, mitigated, handed_on, late, probed)
 
 
 async def record(name: str, scenarios: Sequence[str]) -> None:

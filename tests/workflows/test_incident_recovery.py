@@ -155,6 +155,16 @@ async def test_ignore_only_counts_and_ends_with_quiet(world: World, service: str
     assert not world.notifications
 
 
+async def test_a_report_that_came_late_is_not_over_at_once(world: World, service: str) -> None:
+    """It tells of a day ago; whether the error stays away is seen from now on."""
+    policy = policy_for(service, Step(step=StepKind.ESCALATE), escalation=ladder(), health=False)
+    told = await world.report(policy, report_of(service), ago=timedelta(days=1))
+    await told.handle.result()
+    last = world.records[-1].incident
+    assert last.resolution is Resolution.QUIET
+    assert last.resolved_at - last.opened_at >= policy.resolve_after_quiet
+
+
 async def test_quiet_does_not_resolve_what_is_still_unwell(world: World, service: str) -> None:
     """Days pass: silence alone is no health; the incident ends when the check passes."""
     checks = iter([*[RecoveryStatus.FAILED] * 12, RecoveryStatus.SUCCEEDED])

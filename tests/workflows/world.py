@@ -207,16 +207,18 @@ class World:
             if each.kind.value == "page"
         ]
 
-    async def report(self, policy: Policy, report: Report, *, count: int = 1) -> "Told":
-        """Tell a report as the API does."""
+    async def report(
+        self, policy: Policy, report: Report, *, count: int = 1, ago: timedelta = timedelta(0)
+    ) -> "Told":
+        """Tell a report as the API does, of an error that occurred so long ago."""
         now = datetime.now(UTC)
         batch = ReportBatch(
             id=str(uuid.uuid4()),
             fingerprint=fingerprint(report),
             sample=report,
             count=count,
-            first_at=now,
-            last_at=now,
+            first_at=now - ago,
+            last_at=now - ago,
         )
         return await self.tell(ReportReports(batch=batch, plan=policy.plan(report, at=now)))
 
