@@ -6,7 +6,7 @@ show them all: when, and what went wrong.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -31,6 +31,8 @@ DEFERRED = "deferred"
 # As often as a worker tells Temporal that it is still at it; it hears then that it may stop.
 HEARTBEAT_EVERY = timedelta(seconds=1)
 _RECORD_PATIENCE = timedelta(milliseconds=500)
+# Whoever takes an incident waits for it.
+_LAST_PATIENCE = timedelta(seconds=1)
 
 
 class SentPages(Protocol):
@@ -68,7 +70,7 @@ class NotifyActivities:
         tries = [DeliveryAttempt.model_validate(each) for each in activity.info().heartbeat_details]
         try:
             async with _heartbeating(tries):
-                receipt = await self._send(notification)
+                receipt = await self._send_to_the_end(notification)
         # Without their causes: Temporal would keep those too, and with them what is hidden here.
         except DeliveryRejected as error:
             raise self._lasting(error.kind, error, tries) from None
@@ -80,6 +82,16 @@ class NotifyActivities:
             await self._remember(notification)
         tries.append(DeliveryAttempt(at=datetime.now(UTC)))
         return receipt.model_copy(update={"attempts": tuple(tries)})
+
+    async def _send_to_the_end(self, notification: Notification) -> Receipt:
+        """Send it; what is on the wire as it is given up may still arrive, and be known to."""
+        sending = asyncio.create_task(self._send(notification))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            with suppress(TimeoutError, DeliveryRejected, DeliveryDeferred, ConfigurationError):
+                return await asyncio.wait_for(sending, _LAST_PATIENCE.total_seconds())
+            raise
 
     async def _send(self, notification: Notification) -> Receipt:
         sender = self.senders.of(notification.address.channel)

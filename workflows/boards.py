@@ -40,6 +40,8 @@ class Boards:
     def __init__(self, case: Case, boards: tuple[Board, ...] = ()) -> None:
         self._case = case
         self._boards = {board.page.notification_id: board for board in boards}
+        # What happened while a page was on its way, for its thread.
+        self._coming: dict[str, tuple[TimelineLine, ...]] = {}
         self._updating: set[str] = set()
         case.on_line = self._on_line
 
@@ -64,9 +66,22 @@ class Boards:
         """Whether an edit is on its way."""
         return bool(self._updating)
 
+    def expect(self, notification_id: str) -> None:
+        """A page is on its way: people may read it, and act, before it is known to be posted."""
+        self._coming[notification_id] = ()
+
+    def expect_no_more(self, notification_id: str) -> None:
+        """A page is no longer on its way, posted or not."""
+        self._coming.pop(notification_id, None)
+
     def post(self, page: Delivery, headline: Headline) -> None:
-        """Keep a message up to date from now on."""
-        self._boards[page.notification_id] = Board(page=page, shown=headline)
+        """Keep a message up to date from now on, with what happened while it was on its way."""
+        board = Board(page=page, shown=headline)
+        lines = self._coming.get(page.notification_id, ())
+        # Incidents that are open since before this left such lines out.
+        if lines and workflow.patched("lines-of-pages-on-their-way"):
+            board = board.model_copy(update={"lines": lines})
+        self._boards[page.notification_id] = board
 
     async def keep(self) -> None:
         """Bring messages up to date for as long as the workflow runs."""
@@ -90,6 +105,7 @@ class Boards:
         return _shown(incident) if _is_of(board, incident) else board.shown
 
     def _on_line(self, line: TimelineLine) -> None:
+        self._coming = {name: (*lines, line) for name, lines in self._coming.items()}
         for name, board in self._boards.items():
             if _is_of(board, self._case.incident):
                 self._boards[name] = board.with_line(line)

@@ -121,6 +121,8 @@ class Messenger:
                     raise
                 self._post.end(delivery, DeliveryStatus.CANCELLED, reason=NOT_NEEDED)
                 return
+            if self._is_taken:
+                return
             if way.further is None:
                 break
             way = way.further
@@ -129,6 +131,12 @@ class Messenger:
         last = self._case.incident.delivery(delivery.notification_id)
         why = last.reason if last else "nothing worked"
         self._on_unreached(way.page, way.place, f"{way.recipient.who} could not be reached: {why}")
+
+    @property
+    def _is_taken(self) -> bool:
+        """Whether somebody took the incident as the last contact failed: no other is told."""
+        # Incidents that are open since before this told the next one all the same.
+        return not self._case.is_held_by_nobody and workflow.patched("no-contact-once-taken")
 
     async def _told(self, way: Way, delivery: Delivery) -> bool:
         """Tell one contact, once it may be told; whether it is."""

@@ -47,6 +47,7 @@ class Post:
         self, notification: Notification, delivery: Delivery, *, within: timedelta
     ) -> bool:
         """Hand a notification to its channel, tried for so long; whether it was taken."""
+        self._boards.expect(notification.id)
         try:
             receipt = await workflow.execute_activity_method(
                 NotifyActivities.send_notification,
@@ -66,8 +67,11 @@ class Post:
                 return True
             self._fail(delivery, error)
             return False
-        self._took(notification, delivery, receipt)
-        return True
+        else:
+            self._took(notification, delivery, receipt)
+            return True
+        finally:
+            self._boards.expect_no_more(notification.id)
 
     def _took(self, notification: Notification, delivery: Delivery, receipt: Receipt) -> None:
         sent = self.end(

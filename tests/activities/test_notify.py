@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 from datetime import timedelta
 
@@ -163,6 +164,32 @@ async def test_secrets_that_are_echoed_are_hidden(send, service):
     with pytest.raises(ApplicationError, match=r"key \[secret\]\?") as caught:
         await send("hook")
     assert caught.value.cause is None
+
+
+async def test_what_is_on_the_wire_as_it_is_given_up_comes_to_its_end(
+    send, service, activity_environment
+):
+    """It arrived all the same: the record must not say that it was not sent."""
+
+    async def after_it_was_given_up(request):
+        activity_environment.cancel()
+        await asyncio.sleep(0.05)
+        return await answers()(request)
+
+    service.expect("POST /hook", after_it_was_given_up)
+    assert (await send("hook")).attempts[-1].problem is None
+
+
+async def test_what_gets_no_answer_is_given_up(send, service, activity_environment):
+    """Whoever takes an incident does not wait for a channel that hangs."""
+
+    async def given_up(request):
+        activity_environment.cancel()
+        return await service.hangs(request)
+
+    service.expect("POST /hook", given_up)
+    with pytest.raises(asyncio.CancelledError):
+        await send("hook")
 
 
 async def test_every_try_is_remembered(send, service, activity_environment):

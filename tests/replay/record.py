@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from config import search_attributes
 from holdfast.domain.breaker import BreakerStatus
-from holdfast.domain.notification import Notification
+from holdfast.domain.notification import Notification, NotificationKind
 from holdfast.domain.page import AdmissionRequest
 from holdfast.domain.person import Contact
 from holdfast.domain.recovery import RecoveryRequest, RecoveryStatus
@@ -28,7 +28,14 @@ from holdfast.domain.throttle import Admission, AdmissionKind
 from tests.workflows.policies import ladder, policy_for, report_of
 from tests.workflows.watched import RULES, Watched
 from tests.workflows.world import Reached, World, reached, until, working
-from workflows.messages import Acknowledge, Reassign, Remarked, Resolve, Snooze
+from workflows.messages import (
+    Acknowledge,
+    Reassign,
+    Remarked,
+    Resolve,
+    Snooze,
+    Unacknowledge,
+)
 
 HISTORIES = Path(__file__).with_name("histories")
 CHECKOUT = Path(__file__).parents[2]
@@ -134,6 +141,37 @@ async def handed_on(world: World) -> list[WorkflowHandle]:
     return [told.handle]
 
 
+async def taken(world: World) -> list[WorkflowHandle]:
+    """Somebody acts before a page is known to be posted, and again as one is refused."""
+    deeds: list[asyncio.Task[None]] = []
+
+    def reach(target: Target, _: datetime) -> Reached:
+        contacts = (Contact(channel="broken"), Contact(channel="works")) if deeds else ()
+        return reached(target, *contacts, edits=True)
+
+    async def acted_upon(notification: Notification) -> None:
+        if notification.kind is not NotificationKind.PAGE or str(notification.address) == "works":
+            return
+        handle = world.client.get_workflow_handle(notification.headline.workflow_id)
+        acknowledging = handle.execute_update("acknowledge", Acknowledge(by="ada"))
+        deeds.append(asyncio.create_task(acknowledging))
+        await until(lambda: world.events.count("incident.acknowledged") == len(deeds))
+        if str(notification.address) == "broken":
+            raise ApplicationError("refused", type="rejected", non_retryable=True)
+
+    world.reach, world.deliver = reach, acted_upon
+    policy = policy_for("taken", Step(step=StepKind.ESCALATE), escalation=ladder(), health=False)
+    told = await world.report(policy, report_of("taken"))
+    await until(lambda: bool(deeds))
+    await asyncio.gather(*deeds)
+    await told.handle.execute_update("unacknowledge", Unacknowledge(by="ada"))
+    await until(lambda: len(deeds) == 2)
+    await asyncio.gather(*deeds)
+    await told.handle.execute_update("resolve", Resolve(by="ada"))
+    await told.handle.result()
+    return [told.handle]
+
+
 async def late(world: World) -> list[WorkflowHandle]:
     """A report of yesterday's error, of a service that is unwell once and then well."""
     checks = iter([RecoveryStatus.FAILED, RecoveryStatus.SUCCEEDED])
@@ -176,7 +214,7 @@ async def probed(world: World) -> list[WorkflowHandle]:
     return [breaker.handle]
 
 
-SCENARIOS = (recovered, escalated, mitigated, handed_on, late, probed)
+SCENARIOS = (recovered, escalated, mitigated, handed_on, taken, late, probed)
 
 
 async def record(name: str, scenarios: Sequence[str]) -> None:

@@ -177,6 +177,28 @@ async def test_an_edit_that_fails_for_a_while_is_tried_again(nights: Nights, ser
     assert updates(night)[-1].headline.status == "acknowledged"
 
 
+async def test_who_acts_before_the_page_is_known_to_be_posted_is_in_its_thread(
+    nights: Nights, service: str
+):
+    """Somebody clicks at once; the channel's answer to the posting is still on its way."""
+    world = nights.world
+    deeds: list[asyncio.Task] = []
+
+    async def clicked(notification: Notification) -> None:
+        if notification.kind is not NotificationKind.PAGE:
+            return
+        handle = world.client.get_workflow_handle(notification.headline.workflow_id)
+        deeds.append(asyncio.create_task(handle.execute_update("acknowledge", {"by": "Ada"})))
+        await until(lambda: "incident.acknowledged" in world.events)
+
+    world.deliver = clicked
+    night = await begins(nights, service)
+    await asyncio.gather(*deeds)
+    await night.passes(3 * SECONDS)
+    assert updates(night)[-1].headline.holder == "Ada"
+    assert thread(night) == ["Ada has it"]
+
+
 async def test_the_message_of_an_incident_that_the_next_one_follows_is_finished(
     nights: Nights, service: str
 ):

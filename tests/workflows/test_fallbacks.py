@@ -1,5 +1,6 @@
 """IncidentWorkflow reaches people over what works: the next contact, the next person, level."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -22,7 +23,7 @@ from tests.workflows.policies import (
     policy_for,
     report_of,
 )
-from tests.workflows.world import Reached, reached
+from tests.workflows.world import Reached, reached, until
 
 SMS, MAIL, CALL = (Contact(channel=channel, to="ada") for channel in ("sms", "mail", "call"))
 MINUTE = timedelta(minutes=1)
@@ -179,6 +180,28 @@ async def test_stale_and_foreign_reports_are_ignored(nights: Nights, service: st
     ):
         await night.hears("delivered", report)
     assert await deliveries(night) == [("sms (ada)", "delivered")]
+
+
+async def test_who_takes_it_as_a_contact_fails_spares_the_next(nights: Nights, service: str):
+    """The failure is on the record; no other contact and nobody else is told."""
+    world = nights.world
+    world.reach = over(SMS, MAIL)
+    deeds: list[asyncio.Task] = []
+
+    async def taken_and_refused(notification: Notification) -> None:
+        if notification.contact != SMS:
+            return
+        handle = world.client.get_workflow_handle(notification.headline.workflow_id)
+        deeds.append(asyncio.create_task(handle.execute_update("acknowledge", {"by": "Bob"})))
+        await until(lambda: "incident.acknowledged" in world.events)
+        raise REFUSED
+
+    world.deliver = taken_and_refused
+    night = await begins(nights, service)
+    await asyncio.gather(*deeds)
+    await night.passes(30 * MINUTE)
+    assert ways(night) == []
+    assert await deliveries(night) == [("sms (ada)", "failed")]
 
 
 async def test_once_somebody_has_it_a_lost_message_is_not_sent_again(nights: Nights, service: str):
