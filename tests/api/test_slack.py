@@ -30,6 +30,8 @@ SECRET, OTHERS_SECRET = "8f742231b10e8888abcd99yyyzzz85a5", "another-workspaces-
 ADA = Actor(name="Ada Lovelace", person="ada", via=Via.SLACK)
 GRACE = Actor(name="grace", person="grace", via=Via.SLACK)
 ANSWERED = "POST /response"
+# How long Slack is kept waiting: longer than any deed takes here, or not long.
+PATIENT, HASTY = timedelta(seconds=20), timedelta(milliseconds=200)
 CHANNELS = {
     "team": {"kind": "slack", "token": "${TOKEN}", "signing_secret": "${SECRET}"},
     "others": {"kind": "slack", "token": "${TOKEN}", "signing_secret": "${OTHERS_SECRET}"},
@@ -43,7 +45,7 @@ PEOPLE = {
 class Workspace:
     """Slack, as far as it calls the API, and the API with Slack's routes alone."""
 
-    def __init__(self, service, channels):
+    def __init__(self, service, channels, patience):
         self.service = service
         self.desk = PeopleDesk()
         self.typed = []
@@ -58,7 +60,7 @@ class Workspace:
                 incidents=self.desk,
                 obey=self._obey,
                 policy=lambda: policy,
-                patience=timedelta(milliseconds=500),
+                patience=patience,
             ),
             sockets=SlackSockets(desk=None, policy=lambda: policy, secrets=secrets),
         )
@@ -129,9 +131,9 @@ def interaction(
 
 
 @asynccontextmanager
-async def opened(channels):
+async def opened(channels, *, patience=PATIENT):
     service = Service()
-    workspace = Workspace(service, channels)
+    workspace = Workspace(service, channels, patience)
     await service.start()
     try:
         yield workspace
@@ -240,9 +242,16 @@ class SlowDesk(PeopleDesk):
 
 
 @pytest.fixture
-def slow(workspace):
-    workspace.front.desk._incidents = workspace.desk = SlowDesk()
-    return workspace
+async def hasty():
+    """Where Slack is not kept waiting for long."""
+    async with opened(CHANNELS, patience=HASTY) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def slow(hasty):
+    hasty.front.desk._incidents = hasty.desk = SlowDesk()
+    return hasty
 
 
 async def test_a_slow_temporal_does_not_make_slack_wait(slow):
@@ -366,15 +375,15 @@ async def test_a_command_is_answered_at_once_and_privately(workspace):
     }
 
 
-async def test_a_command_that_takes_long_is_answered_later(workspace):
+async def test_a_command_that_takes_long_is_answered_later(hasty):
     """Slack hears 200 in time; what came of it follows."""
-    workspace.released.clear()
-    answer = await workspace.type("list")
+    hasty.released.clear()
+    answer = await hasty.type("list")
     assert (answer.status_code, answer.content) == (200, b"")
-    workspace.service.expect(ANSWERED, answers())
-    workspace.released.set()
-    await eventually(lambda: bool(workspace.told))
-    assert workspace.told == ["done"]
+    hasty.service.expect(ANSWERED, answers())
+    hasty.released.set()
+    await eventually(lambda: bool(hasty.told))
+    assert hasty.told == ["done"]
 
 
 async def test_a_command_of_somebody_unknown_is_answered_with_the_way_in(workspace):
