@@ -108,8 +108,8 @@ async def test_a_failure_is_deferred(make_sender, make_notification, service, an
 async def test_a_service_that_hangs_is_deferred(make_sender, make_notification, service):
     """The channel's timeout bounds it, not Apprise's own."""
     service.expect(ROOM, service.hangs)
-    sender = make_sender(timeout=timedelta(seconds=0.2))
-    with pytest.raises(DeliveryDeferred, match=r"URL 1: no answer within 0\.2 s"):
+    sender = make_sender(timeout=timedelta(seconds=0.5))
+    with pytest.raises(DeliveryDeferred, match=r"URL 1: no answer within 0\.5 s"):
         await sender.send(make_notification(), LINKS)
 
 

@@ -361,7 +361,7 @@ async def test_a_feed_that_failed_is_left_alone_for_a_minute(ask, service, clock
 async def test_a_page_does_not_wait_long_for_a_feed_that_hangs(opened, ask, service):
     """It goes on without; the feed is read meanwhile."""
     service.expect("GET /on-call.ics", service.hangs)
-    async with opened(patience=timedelta(milliseconds=50)) as calendars:
+    async with opened(patience=timedelta(milliseconds=500)) as calendars:
         with pytest.raises(Unavailable, match="has not answered yet"):
             await ask(followed(service), calendars=calendars)
 
