@@ -22,7 +22,7 @@ from workflows.messages import ReportAnswer
 
 log = structlog.get_logger(__name__)
 
-# How long an answer waits for the incident's id: an incident opens in some 50 ms.
+# An incident opens in some 50 ms.
 _COURTESY = timedelta(milliseconds=250)
 
 # After PostgreSQL failed, reports go straight to Temporal for so long before it is asked again.
@@ -79,9 +79,16 @@ class _Receipts:
 
 
 class Reception:
-    """Takes reports and sees to it that they reach their incidents."""
+    """Takes reports and sees to it that they reach their incidents.
 
-    def __init__(self, *, intake: Intake, dispatcher: Dispatcher) -> None:
+    Attributes:
+        courtesy: How long an answer waits for the incident's id.
+    """
+
+    def __init__(
+        self, *, intake: Intake, dispatcher: Dispatcher, courtesy: timedelta = _COURTESY
+    ) -> None:
+        self.courtesy = courtesy
         self._intake = intake
         self._dispatcher = dispatcher
         self._group: ReportGroup | None = None
@@ -120,7 +127,8 @@ class Reception:
         waits = {each for each in workflow_ids if not self._has_news(each)}
         self._arrived.set()
         await asyncio.shield(group.done)
-        await asyncio.gather(*[self._dispatcher.settled(each, within=_COURTESY) for each in waits])
+        settled = [self._dispatcher.settled(each, within=self.courtesy) for each in waits]
+        await asyncio.gather(*settled)
         return [
             Taken(
                 fingerprint=fingerprint(report),

@@ -115,7 +115,7 @@ test("a degraded service's features go off, and come back with its end", { skip 
   assert.equal(holdfast.feature("previews"), true);
   holdfast.report(new Error("too much to do"), { errorType: "Overload", category: "overload" });
   await eventually(() => !holdfast.feature("previews"));
-  const { id } = await incident("Overload");
+  const { id } = await eventually(() => incident("Overload"));
   await admin("POST", `/errors/${id}/resolve`, {});
   await eventually(() => holdfast.feature("previews"));
 });
