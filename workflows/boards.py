@@ -80,7 +80,8 @@ class Boards:
         lines = self._coming.get(page.notification_id, ())
         # Incidents that are open since before this left such lines out.
         if lines and workflow.patched("lines-of-pages-on-their-way"):
-            board = board.model_copy(update={"lines": lines})
+            for line in lines:
+                board = board.with_line(line)
         self._boards[page.notification_id] = board
 
     async def keep(self) -> None:

@@ -199,6 +199,24 @@ async def test_who_acts_before_the_page_is_known_to_be_posted_is_in_its_thread(
     assert thread(night) == ["Ada has it"]
 
 
+async def test_of_much_that_happens_before_a_page_is_posted_the_end_is_told(
+    nights: Nights, service: str
+):
+    """A thread is told no more at once than it is later on."""
+    world = nights.world
+
+    async def much_happens(notification: Notification) -> None:
+        if notification.kind is NotificationKind.PAGE:
+            handle = world.client.get_workflow_handle(notification.headline.workflow_id)
+            for number in range(55):
+                await handle.execute_update("note", {"by": "Ada", "text": f"{number}"})
+
+    world.deliver = much_happens
+    night = await begins(nights, service)
+    await night.passes(3 * SECONDS)
+    assert thread(night) == [f"Ada: {number}" for number in range(5, 55)]
+
+
 async def test_the_message_of_an_incident_that_the_next_one_follows_is_finished(
     nights: Nights, service: str
 ):
