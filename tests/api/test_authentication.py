@@ -178,9 +178,9 @@ async def test_other_processes_hear_of_a_key_at_once(settings, client):
         async def answers(status):
             return (await at_other.get("/config")).status_code == status
 
-        await eventually(lambda: answers(200))
+        await eventually(lambda: answers(200), within=5)
         await client.delete(f"/keys/{made['id']}")
-        await eventually(lambda: answers(401))
+        await eventually(lambda: answers(401), within=5)
 
 
 async def hears(services):

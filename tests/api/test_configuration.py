@@ -63,7 +63,7 @@ async def test_all_processes_follow(settings, client, policy_file):
         async def followed():
             return other.holder.current.hash == reloaded["hash"]
 
-        await eventually(followed)
+        await eventually(followed, within=5)
 
         async def agree():
             return (await client.get("/status")).json()["policy"]["differs"] is False

@@ -28,7 +28,7 @@ def parts(health):
 async def test_it_is_healthy_when_all_parts_work(stage, services):
     health = await becomes(services, 200, "healthy")
     assert parts(health) == {"postgres": "up", "temporal": "up", "worker": "up"}
-    assert all(health[name]["latency_ms"] >= 0 for name in parts(health))
+    assert all(0 <= health[name]["latency_ms"] < 2000 for name in parts(health))
 
 
 async def test_without_a_worker_nothing_is_worked_on(services, client):
@@ -50,14 +50,14 @@ async def test_without_postgresql_it_works_on(settings_apart, server):
         await becomes(services, 200, "healthy")
 
 
-async def test_a_postgresql_that_hangs_keeps_no_other_part_waiting(settings_apart, server):
+async def test_a_postgresql_that_hangs_is_away_within_two_seconds(settings_apart, server):
     """A machine that died takes connections and says nothing."""
     async with opened(settings_apart) as services, staged(services):
         await becomes(services, 200, "healthy")
         with hanging(server):
             health = await becomes(services, 200, "degraded")
             assert parts(health) == {"postgres": "down", "temporal": "up", "worker": "up"}
-            assert health["worker"]["latency_ms"] < health["postgres"]["latency_ms"]
+            assert health["worker"]["latency_ms"] < 2500
 
 
 async def test_without_temporal_nothing_is_worked_on(settings):

@@ -311,7 +311,7 @@ async def test_a_desk_that_stops_does_not_wait_to_look_again(made, engine, hold,
             return rechecked.ids == ["mine"]
 
         await eventually(once)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         await app.state.services.people.silence_desk.stop()
 
 

@@ -207,13 +207,13 @@ async def test_a_refused_token_is_not_tried_again(slack, sockets):
     slack.refuses = web.json_response({"ok": False, "error": "invalid_auth"})
     await sockets.start()
     (connecting,) = sockets._tasks
-    await asyncio.wait_for(connecting, 20)
+    await asyncio.wait_for(connecting, 5)
     assert (slack.asked, slack.connections) == (1, [])
 
 
 async def test_a_start_does_not_wait_for_slack(slack, sockets):
     """The process serves while Slack is away, and is stopped as quickly."""
     await slack.stop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         await sockets.start()
         await sockets.stop()

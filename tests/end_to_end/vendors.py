@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from examples.stand_ins.apprise_target import AppriseTarget
@@ -23,6 +24,8 @@ OPS_NUMBER = "+15550100009"
 BUNDLED_WITHIN = 8.0
 BROKEN_DEADLINE = 3.0
 SLACK_TIMEOUT = 2.0
+# A tenth of that in fact; a busy machine may take its time.
+AT_ONCE = timedelta(seconds=2)
 
 POLICY = """
 bundling: {{within: {bundled_within}s}}

@@ -95,7 +95,7 @@ async def started(check_up):
 
 
 async def eventually(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
 
