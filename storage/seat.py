@@ -24,6 +24,14 @@ _ANSWER_TIMEOUT: Final = timedelta(seconds=2)
 _SILENCE: Final = timedelta(seconds=15)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+# The client's own error is of a connection that PostgreSQL ends as it is asked something.
+_LOST: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 # A lock on one number is shown as its two halves.
 _IS_TAKEN = text("""
     SELECT EXISTS (
@@ -67,7 +75,7 @@ class Seat:
             else:
                 take = "SELECT pg_try_advisory_lock(hashtext($1))"
                 self._is_held = await self._connection.fetchval(take, self._name)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _LOST as error:
             self.leave()
             raise Unavailable(f"PostgreSQL cannot be reached: {error!r}") from error
         return self._is_held

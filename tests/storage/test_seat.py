@@ -1,7 +1,9 @@
 """A seat is one process's at a time, and free as soon as that one's connection ends."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
+import asyncpg
 import pytest
 
 from holdfast.errors import Unavailable
@@ -54,6 +56,22 @@ async def test_it_is_taken_over_from_one_that_says_nothing_more(engine):
     with pytest.raises(Unavailable):
         await first.held()
     second.leave()
+
+
+async def test_one_that_is_ended_as_it_asks_knows_that_it_is_out(engine, monkeypatch):
+    """The end may overtake the question: the client then speaks of a fault of its own."""
+    seat = Seat(engine, "watch")
+    assert await seat.held()
+
+    async def overtaken(_):
+        raise asyncpg.InternalClientError("cannot switch to state 15")
+
+    ended = SimpleNamespace(execute=overtaken, terminate=seat._connection.terminate)
+    monkeypatch.setattr(seat, "_connection", ended)
+    with pytest.raises(Unavailable):
+        await seat.held()
+    await eventually(seat.held)
+    seat.leave()
 
 
 async def test_another_seat_is_another_matter(engine, seats):
